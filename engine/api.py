@@ -1,0 +1,247 @@
+"""All that experiments may see of the engine: what a person submits, what a task is, and how a task reports.
+
+A task is found through the entry-point group `sciml_tui.tasks`, a suite through `sciml_tui.suites`. Importing a task
+must not import torch: describing and checking happen while a person waits. `lazy_import` keeps such modules readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+import msgspec
+
+from engine.components import Broken, discover
+from engine.errors import Diverged, Problem, SpecError, TaskError
+from engine.lazy import lazy_import
+from engine.settings import Spec, describe_struct, settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = [
+    "Artifact",
+    "Broken",
+    "Diverged",
+    "Estimate",
+    "Problem",
+    "Reporter",
+    "Resources",
+    "RunSpec",
+    "Spec",
+    "SpecError",
+    "State",
+    "Suite",
+    "SuiteRun",
+    "SuiteTable",
+    "Task",
+    "TaskDescription",
+    "TaskError",
+    "describe_struct",
+    "discover",
+    "lazy_import",
+    "settings",
+]
+
+Scalar = bool | int | float | str | None
+Value = Scalar | list[Scalar]
+Params = Mapping[str, Value]
+"""Parameters of a run, flat: `{"system": "reaction", "rho": 5.0, "strategy": "curriculum", "strategy.step": 1.0}`."""
+
+State = Mapping[str, Any]
+"""What a checkpoint holds: nested mappings and lists of NumPy arrays and JSON scalars."""
+
+
+class Resources(Spec, kw_only=True):
+    """What a run asks for.
+
+    gpus: "auto" (one if the machine has one that is free, else none), 0, a number, or a fraction of one.
+    cpus: threads that the run may use. memory_gb, minutes: upper bounds, None where unknown.
+    """
+
+    gpus: Literal["auto"] | float = "auto"
+    cpus: int = 1
+    memory_gb: float | None = None
+    minutes: float | None = None
+    launcher: str = "local"
+
+    def __post_init__(self) -> None:
+        gpus = self.gpus
+        if gpus != "auto" and (gpus < 0 or (gpus > 1 and gpus != int(gpus))):
+            raise ValueError(f"gpus: required auto, 0, a whole number or a fraction below 1, got {gpus:g}")
+        if self.cpus < 1:
+            raise ValueError(f"cpus: required a whole number from 1, got {self.cpus}")
+        for name in ("memory_gb", "minutes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}: required a number above 0, got {value:g}")
+
+
+class RunSpec(Spec, kw_only=True):
+    """One run, as submitted: together with the versions of the code it says all that decides the result."""
+
+    task: str
+    params: dict[str, Value] = {}
+    seed: int = 0
+    resources: Resources = Resources()
+    needs: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    name: str = ""
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is expected to take: seconds on one CPU core, and memory in GB."""
+
+    seconds: float | None = None
+    memory_gb: float | None = None
+
+
+class TaskDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """What screens and the command line show of a task, as data.
+
+    schema: JSON Schema of the flat parameters: `properties` in the order of a form, each with `type` (number, integer,
+        string, boolean, array), `default`, `description`, bounds, and these extensions:
+        `x-unit` (a unit), `x-symbol` (β), `x-range` (two floats written `1:5`),
+        `x-ref` ("run" or "dataset": the value names one, and becomes a need while it is not there yet),
+        `x-choices` ({key: {title, summary, equation, source, label, facts, properties}}: the parameters that this choice
+        brings, under their full keys; `label` is a format string over the parameters, as "convection β={beta:g}").
+    label: a format string over the parameters, `{system}` standing for the label of the choice: what a list shows.
+    metrics: {name: what it means}, in the order of importance; the first is what success is judged on.
+    """
+
+    key: str
+    title: str
+    summary: str
+    schema: dict[str, Any]
+    label: str = ""
+    metrics: dict[str, str] = {}
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a run left or published; `facts` are what a list shows of it."""
+
+    name: str
+    kind: str
+    path: Path
+    size: int
+    sha256: str = ""
+    facts: dict[str, Any] = {}
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """What a running task is given: how it reports, where it keeps its files, and what it was granted."""
+
+    seed: int
+    device: str
+    """"cpu" or "cuda"; of several GPUs the task sees only those leased to it."""
+    cpus: int
+    """Threads that the run may use; torch.set_num_threads is already called if torch is imported by the task."""
+    folder: Path
+    """A folder of the run's own, for its files."""
+
+    @property
+    def stopping(self) -> bool:
+        """True once a stop is asked for: checkpoint (`now=True`), then return."""
+        ...
+
+    def metrics(self, step: int, /, **values: float) -> None:
+        """One point of the run's curves. NaN and infinity are kept as they are."""
+        ...
+
+    def stage(self, name: str, /, step: int, **values: Scalar) -> None:
+        """A stage begins at `step`; or, with the same name again, more is known of it (how it ended)."""
+        ...
+
+    def fields(self, step: int, /, **arrays: np.ndarray) -> None:
+        """Arrays to look at (predicted, reference, error, and their axes), stored beside the run."""
+        ...
+
+    def progress(self, done: float, total: float, /, what: str = "") -> None: ...
+
+    def checkpoint(self, step: int, state: Callable[[], State], /, *, now: bool = False) -> bool:
+        """Save a checkpoint if one is due by time, or `now` (the end of a stage, a stop). `state` is called only then.
+
+        Returns whether one was written. Metrics up to `step` belong to it: a resume goes back to exactly here.
+        """
+        ...
+
+    def resume(self) -> State | None:
+        """The newest checkpoint of an earlier attempt, or None. Call it once, before anything is reported."""
+        ...
+
+    def input(self, run: str, /) -> dict[str, Artifact]:
+        """What another run left (its artifacts by name). Raises TaskError if the run is not done."""
+        ...
+
+    def dataset(self, name: str, /) -> Artifact:
+        """A published dataset, by its name or the run that made it. Raises TaskError if there is none."""
+        ...
+
+    def artifact(self, path: Path, /, name: str = "", **facts: Any) -> Artifact:
+        """Records a file in the run's folder as one of its results."""
+        ...
+
+    def publish(self, kind: Literal["dataset", "model"], path: Path, /, name: str, **facts: Any) -> Artifact:
+        """Moves a file to the shelf of datasets or models, where it outlives the run and is listed by its name."""
+        ...
+
+    def summary(self, **values: Scalar) -> None:
+        """Final figures, by name; later calls add to earlier ones. `stop_reason` says why it ended."""
+        ...
+
+    def warn(self, text: str, /) -> None: ...
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Something that can be run. Stateless: one object serves every run."""
+
+    def describe(self) -> TaskDescription: ...
+
+    def check(self, params: Params, /) -> list[Problem]:
+        """What a schema cannot say; `params` are complete and typed. Must not import torch."""
+        ...
+
+    def estimate(self, params: Params, /) -> Estimate: ...
+
+    def run(self, params: Params, reporter: Reporter, /) -> None:
+        """Does the work. Raises TaskError or Diverged; any other exception is a fault of the task's own."""
+        ...
+
+
+class SuiteRun(Spec, kw_only=True):
+    """One run of a suite. Where a parameter marked as a reference is written `@key`, it means the run of that key."""
+
+    key: str
+    spec: RunSpec
+
+
+class SuiteTable(Spec, kw_only=True):
+    """How a suite's runs become a table: rows by `rows`, columns by `columns` (one parameter each), cells by `value`.
+
+    runs: keys of the runs that enter, as a prefix (`pinn/`). value: figures of the summary; the first fills the cells
+    when `columns` is given, else each is a column of mean ± std. threshold: a run succeeds when the first value is at
+    most this. The title says what is compared; notes are printed below.
+    """
+
+    title: str
+    runs: str
+    rows: tuple[str, ...]
+    columns: str = ""
+    values: tuple[str, ...]
+    threshold: float | None = None
+    notes: str = ""
+
+
+class Suite(Spec, kw_only=True):
+    """A figure or table of a paper, or a demonstration, as data: the runs it needs and the tables they make."""
+
+    key: str
+    title: str
+    summary: str
+    runs: tuple[SuiteRun, ...]
+    tables: tuple[SuiteTable, ...] = ()
+    minutes: float | None = None
+    scale: str = "quick"
