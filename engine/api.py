@@ -104,7 +104,7 @@ class TaskDescription(msgspec.Struct, frozen=True, kw_only=True):
         string, boolean, array), `default`, `description`, bounds, and these extensions:
         `x-unit` (a unit), `x-symbol` (β), `x-range` (two floats written `1:5`),
         `x-ref` ("run" or "dataset": the value names one, and becomes a need while it is not there yet),
-        `x-choices` ({key: {title, summary, equation, source, label, facts, properties}}: the parameters that this choice
+        `x-choices` ({key: {title, summary, equation, source, label, facts, properties}}: the parameters that a choice
         brings, under their full keys; `label` is a format string over the parameters, as "convection β={beta:g}").
     label: a format string over the parameters, `{system}` standing for the label of the choice: what a list shows.
     metrics: {name: what it means}, in the order of importance; the first is what success is judged on.

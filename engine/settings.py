@@ -20,7 +20,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def describe_struct(struct: type[msgspec.Struct], prefix: str = "") -> dict[str, dict[str, Any]]:
     """JSON-Schema properties of a struct of settings, in its order, their keys under `prefix`.
 
-    Bounds and texts come from `Annotated[float, msgspec.Meta(ge=0, description="...", extra_json_schema={"x-unit": "s"})]`.
+    Bounds, texts and units are written
+    `Annotated[float, msgspec.Meta(ge=0, description="...", extra_json_schema={"x-unit": "s"})]`.
     A field without a default is required: its property has no `default`.
     """
     schema = msgspec.json.schema(struct)
