@@ -53,7 +53,7 @@ State = Mapping[str, Any]
 """What a checkpoint holds: nested mappings and lists of NumPy arrays and JSON scalars."""
 
 
-class Resources(Spec, kw_only=True):
+class Resources(Spec, frozen=True, kw_only=True):
     """What a run asks for.
 
     gpus: "auto" (one if the machine has one that is free, else none), 0, a number, or a fraction of one.
@@ -78,7 +78,7 @@ class Resources(Spec, kw_only=True):
                 raise ValueError(f"{name}: required a number above 0, got {value:g}")
 
 
-class RunSpec(Spec, kw_only=True):
+class RunSpec(Spec, frozen=True, kw_only=True):
     """One run, as submitted: together with the versions of the code it says all that decides the result."""
 
     task: str
@@ -211,14 +211,14 @@ class Task(Protocol):
         ...
 
 
-class SuiteRun(Spec, kw_only=True):
+class SuiteRun(Spec, frozen=True, kw_only=True):
     """One run of a suite. Where a parameter marked as a reference is written `@key`, it means the run of that key."""
 
     key: str
     spec: RunSpec
 
 
-class SuiteTable(Spec, kw_only=True):
+class SuiteTable(Spec, frozen=True, kw_only=True):
     """How a suite's runs become a table: rows by `rows`, columns by `columns` (one parameter each), cells by `value`.
 
     runs: keys of the runs that enter, as a prefix (`pinn/`). value: figures of the summary; the first fills the cells
@@ -235,7 +235,7 @@ class SuiteTable(Spec, kw_only=True):
     notes: str = ""
 
 
-class Suite(Spec, kw_only=True):
+class Suite(Spec, frozen=True, kw_only=True):
     """A figure or table of a paper, or a demonstration, as data: the runs it needs and the tables they make."""
 
     key: str
