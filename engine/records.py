@@ -103,3 +103,66 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """stop (checkpoint and end) or kill."""
     at: float
     by: str = ""
+
+
+class Process(msgspec.Struct, frozen=True):
+    """A process that cannot be mistaken for another: pids are reused, (boot, pid, start) is not."""
+
+    pid: int
+    start: int
+    """Clock ticks after boot, as in /proc/<pid>/stat."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What one shim supervises: a lock, resources, and one run (or several, packed), each with its own record and stream.
+
+    The first run is the leader: the job's lock and evidence are in its folder.
+    """
+
+    runs: tuple[str, ...]
+    attempt: int
+    cpus: int = 1
+    gpus: tuple[str, ...] = ()
+    grace: float = 30.0
+    """Seconds between asking the worker to stop and killing it."""
+
+    @property
+    def leader(self) -> str:
+        return self.runs[0]
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """Evidence: the shim has started the worker."""
+
+    host: str
+    boot: str
+    shim: Process
+    worker: Process
+    at: float
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """Evidence: the worker came to an end of its own. Absent where it was killed."""
+
+    outcome: str
+    """done, stopped, diverged or failed."""
+    error: str = ""
+    """One message for people; the traceback, if any, is in the log."""
+    summary: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+    device: str = ""
+    versions: dict[str, str] = {}
+    code: dict[str, Value] = {}
+    seconds: float = 0.0
+    at: float = 0.0
+
+
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
+    """Evidence: the worker's process ended, as its shim saw it."""
+
+    code: int | None = None
+    signal: int | None = None
+    asked: str = ""
+    """stop or kill, if that was asked of the shim."""
+    out_of_memory: bool = False
+    at: float = 0.0
