@@ -1,0 +1,108 @@
+r"""A LaTeX table with booktabs, to `\input` as it is: numbers in math, mean ± std, the best of a column bold, notes."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+
+from engine.tables import Cell, Kind, Measure, Table, best_cells, digits, shown
+
+SUFFIX = ".tex"
+
+
+def _greek(letter: str) -> str:
+    name = unicodedata.name(letter).rpartition(" ")[2].lower().replace("lamda", "lambda")
+    return name.capitalize() if letter.isupper() else name
+
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    **{letter: f"\\{letter}" for letter in "{}$&#%_"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<=": r"$\le$",
+    ">=": r"$\ge$",
+    **{letter: f"${letter}$" for letter in "<>|"},
+    **{letter: f"{{{letter}}}" for letter in "[]*"},  # after the \\ of the row above they would be its argument
+    **{letter: f"$\\{_greek(letter)}$" for letter in "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ"},
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "→": r"$\to$",
+    "∂": r"$\partial$",
+    "∞": r"$\infty$",
+    "²": "$^2$",
+    "·": r"$\cdot$",
+    "–": "--",
+}
+_PATTERN = re.compile("|".join(map(re.escape, sorted(_ESCAPES, key=len, reverse=True))))
+
+
+def render(table: Table) -> str:
+    best = best_cells(table)
+    lines = [f"% {_one_line(key)}: {_one_line(value)}" for key, value in table.meta.items()]
+    lines += [
+        r"% in the preamble: \usepackage{booktabs}",
+        r"\begin{table}",
+        r"  \centering",
+        f"  \\caption{{{escape(table.title)}}}",
+        f"  \\begin{{tabular}}{{{''.join(column.align[0] for column in table.columns)}}}",
+        r"    \toprule",
+        _row([escape(column.title) for column in table.columns]),
+        r"    \midrule",
+    ]
+    for i, row in enumerate(table.rows):
+        pairs = zip(row, table.columns, strict=True)
+        lines.append(_row([_cell(cell, column.kind, (i, j) in best) for j, (cell, column) in enumerate(pairs)]))
+    lines += [r"    \bottomrule", r"  \end{tabular}"]
+    lines += [f"  \\par\\footnotesize {escape(note)}" for note in table.notes]
+    return "\n".join([*lines, r"\end{table}", ""])
+
+
+def escape(text: str) -> str:
+    """One line of text that LaTeX sets as it is, Greek letters included; pdfLaTeX needs no further package for them."""
+    return _PATTERN.sub(lambda found: _ESCAPES[found[0]], _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _row(cells: list[str]) -> str:
+    return f"    {' & '.join(cells)} \\\\"
+
+
+def _cell(cell: Cell, kind: Kind, bold: bool) -> str:
+    match cell:
+        case Measure(mean=mean, std=std, n=n, of=of):
+            if mean is None:
+                return escape(shown(cell))
+            math_text = _spread(mean, std)
+            text = f"$\\mathbf{{{math_text}}}$" if bold else f"${math_text}$"
+            return text if n == of else f"{text} ({n} of {of})"
+        case float() if kind != "time":
+            return f"${_spread(cell, None)}$"
+        case _:
+            return escape(shown(cell, kind))
+
+
+def _spread(mean: float, std: float | None) -> str:
+    r"""`0.983 \pm 0.00123`, `(1.04 \pm 0.210) \times 10^{-4}`: a power of ten is shared, never left to be guessed."""
+    if not math.isfinite(mean):
+        return {math.inf: r"\infty", -math.inf: r"-\infty"}.get(mean, r"\mathrm{nan}")
+    mantissa, _, power = digits(mean).partition("e")
+    if std is None:
+        return f"{mantissa} \\times 10^{{{power}}}" if power else mantissa
+    spread = _fixed(std / 10 ** int(power or 0))
+    return f"({mantissa} \\pm {spread}) \\times 10^{{{power}}}" if power else f"{mantissa} \\pm {spread}"
+
+
+def _fixed(std: float) -> str:
+    mantissa, _, power = digits(std).partition("e")
+    if not power:
+        return mantissa
+    if -6 < int(power) < 0:
+        return f"{std:.{2 - int(power)}f}"
+    return f"({mantissa} \\times 10^{{{power}}})"

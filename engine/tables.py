@@ -1,0 +1,411 @@
+"""Runs -> tables as data: columns with units, groups with mean, spread and success rate; exporters and screens draw them.
+
+A row is a run's flat dict (`engine.filters.row`). Which runs enter a statistic, and how:
+- done, diverged and failed runs count in n and in the success rate: a method that diverges is not excused;
+- means, spreads, minima and medians are over the done runs whose value is finite; a cell says "2 of 3" where they are
+  fewer than n;
+- runs that have not ended, or ended for a reason that says nothing of the method (stopped by hand, lost in a power cut,
+  skipped), are not counted, and the table's notes say how many.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from engine.api import SuiteTable
+from engine.errors import UnknownName
+from engine.records import Run, Status
+
+Row = Mapping[str, Any]
+Kind = Literal["text", "integer", "number", "seconds", "time", "measure", "rate"]
+
+THRESHOLD = 0.1
+"""A run succeeds when its relative L2 error is at most this, unless its suite says otherwise."""
+
+JUDGED = "rel_l2"
+"""What success is judged on, unless a suite names another figure."""
+
+COUNTED = (Status.DONE, Status.DIVERGED, Status.FAILED)
+"""Ends that say something of the method: these runs are the n of a statistic."""
+
+SPREAD = "± is the sample standard deviation (n - 1)"
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """A column of a table. `best`: the lowest value is worth marking, because the rows compare like with like."""
+
+    key: str
+    header: str = ""
+    unit: str = ""
+    kind: Kind = "text"
+    best: bool = False
+
+    @property
+    def title(self) -> str:
+        header = self.header or self.key
+        return f"{header} ({self.unit})" if self.unit else header
+
+    @property
+    def align(self) -> Literal["left", "right"]:
+        return "left" if self.kind in ("text", "time") else "right"
+
+
+class Measure(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean and sample standard deviation of a figure over `n` runs, of the `of` that are counted.
+
+    Both are None for n = 0, the deviation also for n = 1: it is undefined.
+    """
+
+    mean: float | None
+    std: float | None
+    n: int
+    of: int
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """How many runs succeeded, of those that are counted."""
+
+    succeeded: int
+    of: int
+
+
+Cell = bool | int | float | str | list[Any] | None | Measure | Rate
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """A table as data. `notes` are for its reader; `meta` says where it comes from (filter, date, version)."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+    meta: dict[str, str] = {}
+
+
+_KNOWN = {
+    column.key: column
+    for column in (
+        Column(key="id", header="run"),
+        Column(key="seed", kind="integer"),
+        Column(key="attempt", kind="integer"),
+        Column(key="created", kind="time"),
+        Column(key="started", kind="time"),
+        Column(key="ended", kind="time"),
+        Column(key="seconds", header="time", unit="s", kind="seconds"),
+    )
+}
+
+
+def runs_table(rows: Sequence[Row], columns: Sequence[str], title: str = "runs") -> Table:
+    """One row a run. Raises UnknownName for a column that none of the runs has."""
+    _require(rows, columns)
+    made = tuple(_column(key, [row.get(key) for row in rows]) for key in columns)
+    return Table(title=title, columns=made, rows=tuple(tuple(row.get(key) for key in columns) for row in rows))
+
+
+def grouped(
+    rows: Sequence[Row],
+    by: Sequence[str],
+    values: Sequence[str] = (JUDGED,),
+    *,
+    threshold: float | None = THRESHOLD,
+    judged: str = JUDGED,
+    title: str = "",
+    ordered: bool = True,
+) -> Table:
+    """One row a group: n; of each value mean ± std, minimum and median; and how many succeeded (`judged` <= threshold).
+
+    ordered: groups in the order of their keys; else as they come. threshold None: no success rate.
+    Raises UnknownName for a key or value that none of the runs has.
+    """
+    _require(rows, [*by, *values])
+    rate = threshold is not None and any(judged in row for row in rows)
+    groups = _groups(_counted(rows), by, ordered)
+    columns = [_column(key, [key_values[i] for key_values in groups]) for i, key in enumerate(by)]
+    columns.append(Column(key="n", kind="integer"))
+    for value in values:
+        columns += _value_columns(value, best=len(by) == 1)
+    if rate:
+        columns.append(Column(key="succeeded", kind="rate"))
+
+    def cells(members: Sequence[Row]) -> list[Cell]:
+        made: list[Cell] = [len(members)]
+        for value in values:
+            finite = _finite(members, value)
+            made += [
+                _measure(finite, len(members)),
+                min(finite, default=None),
+                statistics.median(finite) if finite else None,
+            ]
+        return [*made, _rate(members, judged, threshold)] if rate and threshold is not None else made
+
+    return Table(
+        title=title or f"{', '.join(values)} by {', '.join(by) or 'all runs'}",
+        columns=tuple(columns),
+        rows=tuple((*key_values, *cells(members)) for key_values, members in groups.items()),
+        notes=_notes(rows, values, judged if rate else "", threshold),
+    )
+
+
+def pivot(
+    rows: Sequence[Row],
+    index: Sequence[str],
+    columns: str,
+    value: str,
+    *,
+    threshold: float | None = None,
+    title: str = "",
+    ordered: bool = True,
+) -> Table:
+    """One row a group of `index`, one column a value of the key `columns`; cells: mean ± std of `value`.
+
+    With a threshold, a last column says how many runs of the row succeeded.
+    """
+    _require(rows, [*index, columns, value])
+    counted = _counted(rows)
+    across = sorted({_frozen(row.get(columns)) for row in counted}, key=_order)
+    groups = _groups(counted, index, ordered)
+    name = columns.rpartition(".")[2]
+    made = [_column(key, [key_values[i] for key_values in groups]) for i, key in enumerate(index)]
+    made += [
+        Column(key=f"{name}={shown(at)}", header=f"{name}={shown(at)}", kind="measure", best=len(index) == 1)
+        for at in across
+    ]
+    if threshold is not None:
+        made.append(Column(key="succeeded", kind="rate"))
+
+    def cells(members: Sequence[Row]) -> Iterable[Cell]:
+        for at in across:
+            here = [row for row in members if _frozen(row.get(columns)) == at]
+            yield _measure(_finite(here, value), len(here)) if here else None
+        if threshold is not None:
+            yield _rate(members, value, threshold)
+
+    return Table(
+        title=title or f"{value} by {columns}",
+        columns=tuple(made),
+        rows=tuple((*key_values, *cells(members)) for key_values, members in groups.items()),
+        notes=_notes(rows, [value], value, threshold),
+    )
+
+
+def suite_table(table: SuiteTable, runs: Mapping[str, Run]) -> Table:
+    """The table of a suite over its runs by key, in the suite's order; runs that are not there yet are left out."""
+    from engine.filters import row
+
+    rows = [row(run) for key, run in runs.items() if key.startswith(table.runs)]
+    known = {key for flat in rows for key in flat}
+    values = [value for value in table.values if value in known] or list(table.values[:1])
+    rows = [{**dict.fromkeys((*table.rows, *values)), **flat} for flat in rows]  # the first rows come before any figure
+    if table.columns:
+        rows = [{table.columns: None, **flat} for flat in rows]
+        made = pivot(
+            rows, table.rows, table.columns, values[0], threshold=table.threshold, title=table.title, ordered=False
+        )
+    else:
+        made = grouped(
+            rows,
+            table.rows,
+            values,
+            threshold=table.threshold,
+            judged=table.values[0],
+            title=table.title,
+            ordered=False,
+        )
+    return msgspec.structs.replace(made, notes=(*((table.notes,) if table.notes else ()), *made.notes))
+
+
+def differing(rows: Sequence[Row], keys: Iterable[str] | None = None) -> list[str]:
+    """The keys whose values are not the same in all rows, in their order; a missing key counts as None."""
+    candidates = dict.fromkeys(keys if keys is not None else (key for row in rows for key in row))
+    return [key for key in candidates if len({_frozen(row.get(key)) for row in rows}) > 1]
+
+
+def flat(table: Table) -> tuple[list[str], list[list[Any]]]:
+    """The table in plain scalars: a measure becomes `key_mean`, `key_std`, `key_n`; a rate `key`, `key_of`."""
+    names: list[str] = []
+    for column in table.columns:
+        suffixes = {"measure": ("_mean", "_std", "_n"), "rate": ("", "_of")}.get(column.kind, ("",))
+        names += [column.key + suffix for suffix in suffixes]
+    return names, [
+        [part for cell, column in zip(row, table.columns, strict=True) for part in _parts(cell, column)]
+        for row in table.rows
+    ]
+
+
+def best_cells(table: Table) -> set[tuple[int, int]]:
+    """(row, column) of the lowest mean in each column marked `best`, where at least two rows have one."""
+    found = set()
+    for j, column in enumerate(table.columns):
+        means = {
+            i: cell.mean
+            for i, row in enumerate(table.rows)
+            if column.best and isinstance(cell := row[j], Measure) and cell.mean is not None
+        }
+        if len(means) > 1:
+            lowest = min(means.values())
+            found |= {(i, j) for i, mean in means.items() if mean == lowest}
+    return found
+
+
+def shown(cell: Cell, kind: Kind = "text") -> str:
+    """A cell for people: three significant digits, a dash where there is nothing."""
+    match cell:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if cell else "no"
+        case Measure(mean=mean, std=std, n=n, of=of):
+            text = digits(mean) + ("" if std is None else f" ± {digits(std)}")
+            return text if n == of else f"{text} ({n} of {of})"
+        case Rate(succeeded=succeeded, of=of):
+            return f"{succeeded}/{of}"
+        case int() | float() if kind == "time":
+            return moment(cell)
+        case float():
+            return digits(cell)
+        case list() | tuple():
+            return ",".join(shown(item) for item in cell)
+        case _:
+            return str(cell)
+
+
+def digits(value: float | None, significant: int = 3) -> str:
+    """A number with so many significant digits: 0.983, 15.2, 12346, 1.04e-4."""
+    if value is None:
+        return "–"
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    mantissa, _, exponent = f"{value:.{significant - 1}e}".partition("e")
+    power = int(exponent)
+    if -2 <= power < 5:
+        return f"{value:.{max(significant - 1 - power, 0)}f}"
+    return f"{mantissa}e{power}"
+
+
+def moment(seconds: float) -> str:
+    """Unix seconds as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def width(text: str) -> int:
+    """Cells of a terminal or a fixed-width file that a text takes: two for East Asian wide letters, none for marks."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in text
+    )
+
+
+def _require(rows: Sequence[Row], keys: Iterable[str]) -> None:
+    if not rows:
+        return
+    known = dict.fromkeys(key for row in rows for key in row)
+    if unknown := [key for key in keys if key not in known]:
+        raise UnknownName(
+            f"column: required a key that one of the {len(rows)} runs has, got {', '.join(unknown)}; "
+            f"there are {', '.join(known)}"
+        )
+
+
+def _column(key: str, values: Sequence[Any]) -> Column:
+    if key in _KNOWN:
+        return _KNOWN[key]
+    there = [value for value in values if value is not None]
+    numbers = bool(there) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in there)
+    kind: Kind = "text" if not numbers else "integer" if all(isinstance(v, int) for v in there) else "number"
+    return Column(key=key, kind=kind)
+
+
+def _value_columns(value: str, best: bool) -> list[Column]:
+    unit = _KNOWN[value].unit if value in _KNOWN else ""
+    return [
+        Column(key=value, unit=unit, kind="measure", best=best),
+        Column(key=f"{value}_min", header="min", unit=unit, kind="number"),
+        Column(key=f"{value}_median", header="median", unit=unit, kind="number"),
+    ]
+
+
+def _counted(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row["status"] in COUNTED]
+
+
+def _groups(rows: Iterable[Row], by: Sequence[str], ordered: bool) -> dict[tuple[Any, ...], list[Row]]:
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(_frozen(row.get(key)) for key in by), []).append(row)
+    if not ordered:
+        return groups
+    return dict(sorted(groups.items(), key=lambda item: [_order(value) for value in item[0]]))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _order(value: Any) -> tuple[int, float, str]:
+    if value is None:
+        return (2, 0.0, "")
+    if isinstance(value, int | float):
+        return (0, float(value), "")
+    return (1, 0.0, shown(value))
+
+
+def _finite(rows: Iterable[Row], value: str) -> list[float]:
+    """The values of the done runs that are finite numbers."""
+    found = (row.get(value) for row in rows if row["status"] == Status.DONE)
+    return [v for v in found if isinstance(v, int | float) and math.isfinite(v)]
+
+
+def _measure(finite: Sequence[float], of: int) -> Measure:
+    n = len(finite)
+    return Measure(
+        mean=float(statistics.mean(finite)) if n else None,
+        std=float(statistics.stdev(finite)) if n > 1 else None,
+        n=n,
+        of=of,
+    )
+
+
+def _rate(rows: Sequence[Row], judged: str, threshold: float) -> Rate:
+    return Rate(succeeded=sum(value <= threshold for value in _finite(rows, judged)), of=len(rows))
+
+
+def _notes(rows: Sequence[Row], values: Sequence[str], judged: str, threshold: float | None) -> tuple[str, ...]:
+    notes = []
+    if judged and threshold is not None:
+        notes.append(f"a run succeeds when {judged} <= {threshold:g}")
+    notes.append(SPREAD)
+    bad = Counter(str(row["status"]) for row in rows if row["status"] in (Status.DIVERGED, Status.FAILED))
+    for value in values:
+        done = sum(row["status"] == Status.DONE for row in rows)
+        if missing := done - len(_finite(rows, value)):
+            bad[f"done without a finite {value}"] += missing
+    if bad:
+        notes.append(f"in n, but not in means: {_listed(bad)}")
+    if left_out := Counter(str(row["status"]) for row in rows if row["status"] not in COUNTED):
+        notes.append(f"not counted: {_listed(left_out)}")
+    return tuple(notes)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.items())
+
+
+def _parts(cell: Cell, column: Column) -> list[Any]:
+    if column.kind == "measure":
+        return [cell.mean, cell.std, cell.n] if isinstance(cell, Measure) else [None, None, 0]
+    if column.kind == "rate":
+        return [cell.succeeded, cell.of] if isinstance(cell, Rate) else [None, None]
+    return [list(cell) if isinstance(cell, tuple) else cell]

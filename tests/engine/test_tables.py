@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from engine.errors import UnknownName
+from engine.records import Status
+from engine.tables import (
+    Measure,
+    Rate,
+    best_cells,
+    differing,
+    digits,
+    flat,
+    grouped,
+    pivot,
+    runs_table,
+    shown,
+    width,
+)
+
+
+def run(status="done", **values):
+    return {"id": "r1", "status": Status(status), **values}
+
+
+REACTION = [
+    run(strategy="regular", seed=0, rel_l2=0.9),
+    run(strategy="regular", seed=1, rel_l2=1.1),
+    run(strategy="curriculum", seed=0, rel_l2=0.01),
+    run(strategy="curriculum", seed=1, rel_l2=0.02),
+    run(strategy="curriculum", seed=2, rel_l2=0.06),
+]
+
+
+def records(table):
+    names, rows = flat(table)
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def test_a_group_has_mean_sample_deviation_minimum_median_and_success_rate():
+    curriculum, regular = records(grouped(REACTION, ["strategy"]))
+    assert curriculum == {
+        "strategy": "curriculum",
+        "n": 3,
+        "rel_l2_mean": pytest.approx(0.03),
+        "rel_l2_std": pytest.approx(math.sqrt((0.02**2 + 0.01**2 + 0.03**2) / 2)),
+        "rel_l2_n": 3,
+        "rel_l2_min": 0.01,
+        "rel_l2_median": 0.02,
+        "succeeded": 3,
+        "succeeded_of": 3,
+    }
+    assert (regular["n"], regular["rel_l2_mean"], regular["succeeded"]) == (2, pytest.approx(1.0), 0)
+
+
+def test_the_spread_of_a_single_run_is_undefined_and_left_empty():
+    (only,) = records(grouped([run(rel_l2=0.5)], []))
+    assert only["rel_l2_mean"] == 0.5
+    assert only["rel_l2_std"] is None
+
+
+def test_diverged_and_failed_runs_count_in_n_and_in_the_success_rate_but_not_in_the_mean():
+    rows = [run(rel_l2=0.05), run("diverged", rel_l2=3.0), run("failed")]
+    table = grouped(rows, [])
+    assert table.rows == ((3, Measure(mean=0.05, std=None, n=1, of=3), 0.05, 0.05, Rate(succeeded=1, of=3)),)
+    assert "in n, but not in means: 1 diverged, 1 failed" in table.notes
+
+
+def test_runs_that_say_nothing_of_the_method_are_not_counted_and_the_notes_say_so():
+    rows = [run(rel_l2=0.05), run("running", rel_l2=0.9), run("stopped", rel_l2=0.9), run("lost"), run("queued")]
+    table = grouped(rows, [])
+    assert table.rows[0][0] == 1
+    assert "not counted: 1 running, 1 stopped, 1 lost, 1 queued" in table.notes
+
+
+def test_a_done_run_without_a_finite_value_is_no_success_and_not_in_the_mean():
+    table = grouped([run(rel_l2=0.05), run(rel_l2=math.nan), run(rel_l2=None)], [])
+    assert table.rows[0][1] == Measure(mean=0.05, std=None, n=1, of=3)
+    assert table.rows[0][-1] == Rate(succeeded=1, of=3)
+    assert "in n, but not in means: 2 done without a finite rel_l2" in table.notes
+
+
+def test_the_threshold_of_the_success_rate_is_in_the_notes():
+    assert "a run succeeds when rel_l2 <= 0.1" in grouped(REACTION, []).notes
+    strict = grouped(REACTION, [], threshold=0.015)
+    assert "a run succeeds when rel_l2 <= 0.015" in strict.notes
+    assert strict.rows[0][-1] == Rate(succeeded=1, of=5)
+
+
+def test_an_error_equal_to_the_threshold_succeeds():
+    assert grouped([run(rel_l2=0.1)], []).rows[0][-1] == Rate(succeeded=1, of=1)
+
+
+def test_there_is_no_success_rate_where_nothing_is_judged():
+    table = grouped([run(samples=8, loss=0.1)], [], ["loss"])
+    assert [column.key for column in table.columns] == ["n", "loss", "loss_min", "loss_median"]
+    assert not any("succeeds" in note for note in table.notes)
+
+
+def test_groups_are_sorted_by_value_with_what_is_missing_last():
+    rows = [run(beta=beta, rel_l2=0.1) for beta in (30, 5.0, None, 10, "auto")]
+    assert [row[0] for row in grouped(rows, ["beta"]).rows] == [5.0, 10, 30, "auto", None]
+    assert [row[0] for row in grouped(rows, ["beta"], ordered=False).rows] == [30, 5.0, None, 10, "auto"]
+
+
+def test_lists_and_whole_numbers_written_as_floats_make_groups():
+    rows = [run(range=[1, 5], beta=5, rel_l2=0.1), run(range=[1, 5], beta=5.0, rel_l2=0.2)]
+    (only,) = grouped(rows, ["range", "beta"]).rows
+    assert only[2] == 2
+
+
+def test_a_pivot_has_a_column_for_each_value_in_their_order():
+    rows = [
+        run(mode=mode, samples=samples, rel_l2=error)
+        for mode, samples, error in (
+            ("scratch", 64, 0.2),
+            ("scratch", 8, 0.8),
+            ("scratch", 8, 0.6),
+            ("finetune", 8, 0.1),
+            ("zeroshot", None, 0.5),
+        )
+    ]
+    table = pivot(rows, ["mode"], "samples", "rel_l2", ordered=False)
+    assert [column.title for column in table.columns] == ["mode", "samples=8", "samples=64", "samples=–"]
+    scratch, finetune, zeroshot = table.rows
+    assert scratch[1] == Measure(mean=pytest.approx(0.7), std=pytest.approx(math.sqrt(0.02)), n=2, of=2)
+    assert scratch[2:] == (Measure(mean=0.2, std=None, n=1, of=1), None)
+    assert finetune[1:] == (Measure(mean=0.1, std=None, n=1, of=1), None, None)
+    assert zeroshot[3] == Measure(mean=0.5, std=None, n=1, of=1)
+
+
+def test_the_lowest_mean_of_a_column_is_best_where_rows_differ_in_one_key():
+    rows = [run(mode="a", samples=8, rel_l2=0.2), run(mode="b", samples=8, rel_l2=0.1)]
+    assert best_cells(pivot(rows, ["mode"], "samples", "rel_l2")) == {(1, 1)}
+    assert best_cells(pivot(rows[:1], ["mode"], "samples", "rel_l2")) == set()
+    assert best_cells(pivot(rows, ["mode", "id"], "samples", "rel_l2")) == set()
+
+
+def test_a_column_that_no_run_has_is_refused_with_those_that_exist():
+    with pytest.raises(UnknownName, match=r"got rel_l3; there are id, status, strategy, seed, rel_l2"):
+        runs_table(REACTION, ["id", "rel_l3"])
+    with pytest.raises(UnknownName):
+        grouped(REACTION, ["stratgey"])
+    assert runs_table([], ["anything"]).rows == ()
+
+
+def test_columns_take_their_kind_from_the_values():
+    table = runs_table([run(a=1, b=2.5, c="x", d=True, seconds=1.0)], ["a", "b", "c", "d", "seconds"])
+    assert [column.kind for column in table.columns] == ["integer", "number", "text", "text", "seconds"]
+    assert [column.align for column in table.columns] == ["right", "right", "left", "left", "right"]
+    assert table.columns[-1].title == "time (s)"
+
+
+def test_only_the_settings_that_differ_are_named():
+    rows = [run(beta=5, lr=0.1, extra=1), run(beta=5.0, lr=0.2)]
+    assert differing(rows) == ["lr", "extra"]
+    assert differing(rows, ["beta", "lr"]) == ["lr"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.98312, "0.983"),
+        (0.0150, "0.0150"),
+        (0.00999, "9.99e-3"),
+        (1.036e-4, "1.04e-4"),
+        (12.345, "12.3"),
+        (123.45, "123"),
+        (12345.6, "12346"),
+        (99999.9, "1.00e5"),
+        (-0.5, "-0.500"),
+        (0.0, "0"),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_numbers_show_three_significant_digits(value, text):
+    assert digits(value) == text
+
+
+def test_cells_for_people():
+    assert shown(Measure(mean=0.98312, std=0.0012, n=3, of=3)) == "0.983 ± 1.20e-3"
+    assert shown(Measure(mean=0.5, std=None, n=1, of=3)) == "0.500 (1 of 3)"
+    assert shown(Measure(mean=None, std=None, n=0, of=3)) == "– (0 of 3)"
+    assert shown(Rate(succeeded=2, of=3)) == "2/3"
+    assert shown(True) == "yes"
+    assert shown([1, 5.0]) == "1,5.00"
+    assert shown(0, "time") == "1970-01-01T00:00:00Z"
+
+
+def test_the_width_of_a_text_counts_cells_not_letters():
+    assert width("β=5") == 3
+    assert width("実験") == 4
+    assert width("e\u0301") == 1
