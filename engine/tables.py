@@ -1,4 +1,4 @@
-"""Runs -> tables as data: columns with units, groups with mean, spread and success rate; exporters and screens draw them.
+"""Runs -> tables as data: columns with units, groups with mean, spread and success rate; drawn elsewhere.
 
 A row is a run's flat dict (`engine.filters.row`). Which runs enter a statistic, and how:
 - done, diverged and failed runs count in n and in the success rate: a method that diverges is not excused;

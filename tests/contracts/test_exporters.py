@@ -28,10 +28,9 @@ TABLES = {
         columns=COLUMNS,
         rows=tuple(
             (text, 10**20, value, 0.5, Measure(mean=value, std=value, n=1, of=2), Rate(succeeded=0, of=0))
-            for text in ("=1+1", "a,b\r\nc", '"quoted"', "\x00\x07", "x" * 5000)
+            for text in ("=1+1", "a,b\r\nc", '"quoted"', "\x00\x07", "x" * 5000, [1, "a", None], True)
             for value in (0.0, -1e-300, 1.7e308, math.nan, -math.inf)
-        )
-        + (([1, "a", None], 1, True, None, None, None),),
+        ),
         notes=("note %_|\n2",),
         meta={"filter": "name~'%_|'\nbeta>=2"},
     ),
