@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import math
 import statistics
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
 from engine.api import SuiteTable
+from engine.cells import Cell, Kind, Measure, Rate
 from engine.errors import UnknownName
+from engine.filters import row as flat_row
 from engine.records import Run, Status
+from engine.values import text
 
 Row = Mapping[str, Any]
-Kind = Literal["text", "integer", "number", "seconds", "time", "measure", "rate"]
 
 THRESHOLD = 0.1
 """A run succeeds when its relative L2 error is at most this, unless its suite says otherwise."""
@@ -58,28 +58,6 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
         return "left" if self.kind in ("text", "time") else "right"
 
 
-class Measure(msgspec.Struct, frozen=True, kw_only=True):
-    """Mean and sample standard deviation of a figure over `n` runs, of the `of` that are counted.
-
-    Both are None for n = 0, the deviation also for n = 1: it is undefined.
-    """
-
-    mean: float | None
-    std: float | None
-    n: int
-    of: int
-
-
-class Rate(msgspec.Struct, frozen=True, kw_only=True):
-    """How many runs succeeded, of those that are counted."""
-
-    succeeded: int
-    of: int
-
-
-Cell = bool | int | float | str | list[Any] | None | Measure | Rate
-
-
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table as data. `notes` are for its reader; `meta` says where it comes from (filter, date, version)."""
 
@@ -107,7 +85,7 @@ _KNOWN = {
 def runs_table(rows: Sequence[Row], columns: Sequence[str], title: str = "runs") -> Table:
     """One row a run. Raises UnknownName for a column that none of the runs has."""
     _require(rows, columns)
-    made = tuple(_column(key, [row.get(key) for row in rows]) for key in columns)
+    made = tuple(_column(key, [row.get(key) for row in rows], _is_setting(key, rows)) for key in columns)
     return Table(title=title, columns=made, rows=tuple(tuple(row.get(key) for key in columns) for row in rows))
 
 
@@ -127,9 +105,9 @@ def grouped(
     Raises UnknownName for a key or value that none of the runs has.
     """
     _require(rows, [*by, *values])
-    rate = threshold is not None and any(judged in row for row in rows)
+    rate = threshold is not None and any(_has(row, judged) for row in rows)
     groups = _groups(_counted(rows), by, ordered)
-    columns = [_column(key, [key_values[i] for key_values in groups]) for i, key in enumerate(by)]
+    columns = [_column(key, [key_values[i] for key_values in groups], True) for i, key in enumerate(by)]
     columns.append(Column(key="n", kind="integer"))
     for value in values:
         columns += _value_columns(value, best=len(by) == 1)
@@ -174,9 +152,9 @@ def pivot(
     across = sorted({_frozen(row.get(columns)) for row in counted}, key=_order)
     groups = _groups(counted, index, ordered)
     name = columns.rpartition(".")[2]
-    made = [_column(key, [key_values[i] for key_values in groups]) for i, key in enumerate(index)]
+    made = [_column(key, [key_values[i] for key_values in groups], True) for i, key in enumerate(index)]
     made += [
-        Column(key=f"{name}={shown(at)}", header=f"{name}={shown(at)}", kind="measure", best=len(index) == 1)
+        Column(key=f"{name}={_at(at)}", header=f"{name}={_at(at)}", kind="measure", best=len(index) == 1)
         for at in across
     ]
     if threshold is not None:
@@ -199,14 +177,11 @@ def pivot(
 
 def suite_table(table: SuiteTable, runs: Mapping[str, Run]) -> Table:
     """The table of a suite over its runs by key, in the suite's order; runs that are not there yet are left out."""
-    from engine.filters import row
-
-    rows = [row(run) for key, run in runs.items() if key.startswith(table.runs)]
-    known = {key for flat in rows for key in flat}
-    values = [value for value in table.values if value in known] or list(table.values[:1])
-    rows = [{**dict.fromkeys((*table.rows, *values)), **flat} for flat in rows]  # the first rows come before any figure
+    rows = [flat_row(run) for key, run in runs.items() if key.startswith(table.runs)]
+    values = [value for value in table.values if any(_has(flat, value) for flat in rows)] or list(table.values[:1])
+    for flat in rows:  # the first table is drawn before there is any figure
+        flat.update({key: None for key in (*table.rows, table.columns, *values) if key and not _has(flat, key)})
     if table.columns:
-        rows = [{table.columns: None, **flat} for flat in rows]
         made = pivot(
             rows, table.rows, table.columns, values[0], threshold=table.threshold, title=table.title, ordered=False
         )
@@ -256,76 +231,41 @@ def best_cells(table: Table) -> set[tuple[int, int]]:
     return found
 
 
-def shown(cell: Cell, kind: Kind = "text") -> str:
-    """A cell for people: three significant digits, a dash where there is nothing."""
-    match cell:
-        case None:
-            return "–"
-        case bool():
-            return "yes" if cell else "no"
-        case Measure(mean=mean, std=std, n=n, of=of):
-            text = digits(mean) + ("" if std is None else f" ± {digits(std)}")
-            return text if n == of else f"{text} ({n} of {of})"
-        case Rate(succeeded=succeeded, of=of):
-            return f"{succeeded}/{of}"
-        case int() | float() if kind == "time":
-            return moment(cell)
-        case float():
-            return digits(cell)
-        case list() | tuple():
-            return ",".join(shown(item) for item in cell)
-        case _:
-            return str(cell)
-
-
-def digits(value: float | None, significant: int = 3) -> str:
-    """A number with so many significant digits: 0.983, 15.2, 12346, 1.04e-4."""
-    if value is None:
-        return "–"
-    if not math.isfinite(value):
-        return str(value)
-    if value == 0:
-        return "0"
-    mantissa, _, exponent = f"{value:.{significant - 1}e}".partition("e")
-    power = int(exponent)
-    if -2 <= power < 5:
-        return f"{value:.{max(significant - 1 - power, 0)}f}"
-    return f"{mantissa}e{power}"
-
-
-def moment(seconds: float) -> str:
-    """Unix seconds as ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def width(text: str) -> int:
-    """Cells of a terminal or a fixed-width file that a text takes: two for East Asian wide letters, none for marks."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        for letter in text
-    )
-
-
 def _require(rows: Sequence[Row], keys: Iterable[str]) -> None:
     if not rows:
         return
-    known = dict.fromkeys(key for row in rows for key in row)
-    if unknown := [key for key in keys if key not in known]:
+    if unknown := [key for key in keys if not any(_has(row, key) for row in rows)]:
+        known = dict.fromkeys(key for row in rows for key in row)
         raise UnknownName(
             f"column: required a key that one of the {len(rows)} runs has, got {', '.join(unknown)}; "
             f"there are {', '.join(known)}"
         )
 
 
-def _column(key: str, values: Sequence[Any]) -> Column:
+def _has(row: Row, key: str) -> bool:
+    """Not `key in row`: a run's row also answers to `param.x` and `summary.x`."""
+    try:
+        row[key]
+    except KeyError:
+        return False
+    return True
+
+
+def _is_setting(key: str, rows: Sequence[Row]) -> bool:
+    """Whether the key means a parameter: in a run's row `param.x` is the parameter, whatever else is called `x`."""
+    return any(_has(row, f"param.{key}") and row.get(key) is row[f"param.{key}"] for row in rows)
+
+
+def _column(key: str, values: Sequence[Any], exact: bool) -> Column:
     if key in _KNOWN:
         return _KNOWN[key]
     there = [value for value in values if value is not None]
     numbers = bool(there) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in there)
-    kind: Kind = "text" if not numbers else "integer" if all(isinstance(v, int) for v in there) else "number"
-    return Column(key=key, kind=kind)
+    if not numbers:
+        return Column(key=key)
+    if all(isinstance(value, int) for value in there):
+        return Column(key=key, kind="integer")
+    return Column(key=key, kind="exact" if exact else "number")
 
 
 def _value_columns(value: str, best: bool) -> list[Column]:
@@ -359,7 +299,11 @@ def _order(value: Any) -> tuple[int, float, str]:
         return (2, 0.0, "")
     if isinstance(value, int | float):
         return (0, float(value), "")
-    return (1, 0.0, shown(value))
+    return (1, 0.0, text(value))
+
+
+def _at(value: Any) -> str:
+    return "–" if value is None else text(value)
 
 
 def _finite(rows: Iterable[Row], value: str) -> list[float]:

@@ -10,7 +10,8 @@ import csv
 import io
 from typing import Any
 
-from engine.tables import Table, flat, moment
+from engine.cells import moment
+from engine.tables import Table, flat
 
 SUFFIX = ".csv"
 

@@ -6,7 +6,8 @@ import math
 import re
 import unicodedata
 
-from engine.tables import Cell, Kind, Measure, Table, best_cells, digits, shown
+from engine.cells import Cell, Kind, Measure, digits, shown
+from engine.tables import Table, best_cells
 
 SUFFIX = ".tex"
 
@@ -37,6 +38,7 @@ _ESCAPES = {
     "·": r"$\cdot$",
     "–": "--",
 }
+_NOT_FINITE = {"inf": r"\infty", "-inf": r"-\infty", "nan": r"\mathrm{nan}"}
 _PATTERN = re.compile("|".join(map(re.escape, sorted(_ESCAPES, key=len, reverse=True))))
 
 
@@ -83,20 +85,23 @@ def _cell(cell: Cell, kind: Kind, bold: bool) -> str:
             text = f"$\\mathbf{{{math_text}}}$" if bold else f"${math_text}$"
             return text if n == of else f"{text} ({n} of {of})"
         case float() if kind != "time":
-            return f"${_spread(cell, None)}$"
+            return f"${_number(shown(cell, kind))}$" if math.isfinite(cell) else f"${_NOT_FINITE[str(cell)]}$"
         case _:
             return escape(shown(cell, kind))
 
 
 def _spread(mean: float, std: float | None) -> str:
     r"""`0.983 \pm 0.00123`, `(1.04 \pm 0.210) \times 10^{-4}`: a power of ten is shared, never left to be guessed."""
-    if not math.isfinite(mean):
-        return {math.inf: r"\infty", -math.inf: r"-\infty"}.get(mean, r"\mathrm{nan}")
     mantissa, _, power = digits(mean).partition("e")
     if std is None:
-        return f"{mantissa} \\times 10^{{{power}}}" if power else mantissa
+        return _number(digits(mean))
     spread = _fixed(std / 10 ** int(power or 0))
     return f"({mantissa} \\pm {spread}) \\times 10^{{{power}}}" if power else f"{mantissa} \\pm {spread}"
+
+
+def _number(written: str) -> str:
+    mantissa, _, power = written.partition("e")
+    return f"{mantissa} \\times 10^{{{int(power)}}}" if power else mantissa
 
 
 def _fixed(std: float) -> str:

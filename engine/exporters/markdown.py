@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from engine.tables import Table, best_cells, shown, width
+from engine.cells import shown, width
+from engine.tables import Table, best_cells
 
 SUFFIX = ".md"
 

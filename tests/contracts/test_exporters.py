@@ -6,9 +6,10 @@ import math
 
 import pytest
 
+from engine.cells import Measure, Rate
 from engine.errors import UnknownName
 from engine.exporters import FORMATS, export, exporter
-from engine.tables import Column, Measure, Rate, Table
+from engine.tables import Column, Table
 
 COLUMNS = (
     Column(key="name", header="a name", unit="m/s"),

@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 
+from engine.cells import Measure, Rate
 from engine.exporters import export
-from engine.tables import Column, Measure, Rate, Table
+from engine.tables import Column, Table
 
 ERRORS = Table(
     title="reaction ρ=5",

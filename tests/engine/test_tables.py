@@ -4,20 +4,19 @@ import math
 
 import pytest
 
+from engine.api import RunSpec, SuiteTable
+from engine.cells import Measure, Rate
 from engine.errors import UnknownName
-from engine.records import Status
+from engine.filters import row
+from engine.records import Run, Status
 from engine.tables import (
-    Measure,
-    Rate,
     best_cells,
     differing,
-    digits,
     flat,
     grouped,
     pivot,
     runs_table,
-    shown,
-    width,
+    suite_table,
 )
 
 
@@ -159,38 +158,47 @@ def test_only_the_settings_that_differ_are_named():
     assert differing(rows, ["beta", "lr"]) == ["lr"]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.98312, "0.983"),
-        (0.0150, "0.0150"),
-        (0.00999, "9.99e-3"),
-        (1.036e-4, "1.04e-4"),
-        (12.345, "12.3"),
-        (123.45, "123"),
-        (12345.6, "12346"),
-        (99999.9, "1.00e5"),
-        (-0.5, "-0.500"),
-        (0.0, "0"),
-        (math.nan, "nan"),
-        (-math.inf, "-inf"),
-    ],
-)
-def test_numbers_show_three_significant_digits(value, text):
-    assert digits(value) == text
+def stored(key, status=Status.DONE, summary=None, **params):
+    return key, Run(id=key, spec=RunSpec(task="pinn", params=params), status=status, summary=summary or {})
 
 
-def test_cells_for_people():
-    assert shown(Measure(mean=0.98312, std=0.0012, n=3, of=3)) == "0.983 ± 1.20e-3"
-    assert shown(Measure(mean=0.5, std=None, n=1, of=3)) == "0.500 (1 of 3)"
-    assert shown(Measure(mean=None, std=None, n=0, of=3)) == "– (0 of 3)"
-    assert shown(Rate(succeeded=2, of=3)) == "2/3"
-    assert shown(True) == "yes"
-    assert shown([1, 5.0]) == "1,5.00"
-    assert shown(0, "time") == "1970-01-01T00:00:00Z"
+def test_a_suite_table_keeps_the_order_of_the_suite_and_takes_only_its_own_runs():
+    runs = dict(
+        (
+            stored("pinn/regular", summary={"rel_l2": 0.98, "seconds": 60.0}, strategy="regular"),
+            stored("pinn/curriculum", summary={"rel_l2": 0.02, "seconds": 80.0}, strategy="curriculum"),
+            stored("operator/x", summary={"rel_l2": 0.5}),
+        )
+    )
+    described = SuiteTable(
+        title="reaction", runs="pinn/", rows=("strategy",), values=("rel_l2",), threshold=0.05, notes="3 seeds"
+    )
+    table = suite_table(described, runs)
+    assert [row[0] for row in table.rows] == ["regular", "curriculum"]
+    assert [row[-1] for row in table.rows] == [Rate(succeeded=0, of=1), Rate(succeeded=1, of=1)]
+    assert table.title == "reaction"
+    assert table.notes[:2] == ("3 seeds", "a run succeeds when rel_l2 <= 0.05")
 
 
-def test_the_width_of_a_text_counts_cells_not_letters():
-    assert width("β=5") == 3
-    assert width("実験") == 4
-    assert width("e\u0301") == 1
+def test_a_suite_table_with_columns_is_a_pivot_of_its_first_value():
+    runs = dict(
+        stored(f"op/{mode}/{samples}", summary={"rel_l2": error}, mode=mode, samples=samples)
+        for mode, samples, error in (("scratch", 8, 0.8), ("scratch", 64, 0.2), ("finetune", 8, 0.1))
+    )
+    table = suite_table(SuiteTable(title="t", runs="op/", rows=("mode",), columns="samples", values=("rel_l2",)), runs)
+    assert [column.title for column in table.columns] == ["mode", "samples=8", "samples=64"]
+    assert [row[0] for row in table.rows] == ["scratch", "finetune"]
+
+
+def test_a_suite_table_can_be_drawn_before_any_run_has_ended():
+    runs = dict((stored("a", Status.RUNNING, mode="x"), stored("b", Status.QUEUED, mode="y")))
+    for columns in ("", "samples"):
+        table = suite_table(SuiteTable(title="t", runs="", rows=("mode",), columns=columns, values=("rel_l2",)), runs)
+        assert table.rows == ()
+        assert "not counted: 1 running, 1 queued" in table.notes
+
+
+def test_settings_of_runs_are_shown_as_set_even_where_a_figure_has_the_same_name():
+    _, run = stored("r", summary={"beta": 12.126, "loss": 12.126}, beta=12.126)
+    table = runs_table([row(run)], ["beta", "loss", "summary.beta"])
+    assert [column.kind for column in table.columns] == ["exact", "number", "number"]
