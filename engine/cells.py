@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -51,6 +50,8 @@ def shown(cell: Cell, kind: Kind = "text") -> str:
             return f"{succeeded}/{of}"
         case int() | float() if kind == "time":
             return moment(cell)
+        case float() if kind == "seconds" and 100 <= cell < math.inf:
+            return f"{cell:.0f}"
         case float() if kind not in ("text", "exact"):
             return digits(cell)
         case _:
@@ -58,7 +59,7 @@ def shown(cell: Cell, kind: Kind = "text") -> str:
 
 
 def digits(value: float | None, significant: int = 3) -> str:
-    """A number with so many significant digits: 0.983, 15.2, 12346, 1.04e-4."""
+    """A measured number in the field's notation, with so many significant digits: 9.83e-1, 15.2, 1.23e4, 1.04e-4."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -67,21 +68,11 @@ def digits(value: float | None, significant: int = 3) -> str:
         return "0"
     mantissa, _, exponent = f"{value:.{significant - 1}e}".partition("e")
     power = int(exponent)
-    if -2 <= power < 5:
-        return f"{value:.{max(significant - 1 - power, 0)}f}"
+    if 0 <= power < significant:
+        return f"{value:.{significant - 1 - power}f}"
     return f"{mantissa}e{power}"
 
 
 def moment(seconds: float) -> str:
     """Unix seconds as ISO 8601 in UTC, to the second."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def width(line: str) -> int:
-    """Cells of a terminal or a fixed-width file that a line takes: two for East Asian wide letters, none for marks."""
-    if line.isascii():
-        return len(line)
-    return sum(
-        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        for letter in line
-    )

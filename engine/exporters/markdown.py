@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from engine.cells import shown, width
+from rich.cells import cell_len
+
+from engine.cells import shown
 from engine.tables import Table, best_cells
 
 SUFFIX = ".md"
@@ -19,7 +21,7 @@ def render(table: Table) -> str:
     for i, row in enumerate(table.rows):
         texts = [escape(shown(cell, column.kind)) for cell, column in zip(row, table.columns, strict=True)]
         cells.append([f"**{text}**" if (i, j) in best else text for j, text in enumerate(texts)])
-    widths = [max(3, *map(width, column)) for column in zip(*cells, strict=True)]
+    widths = [max(3, *map(cell_len, column)) for column in zip(*cells, strict=True)]
     right = [column.align == "right" for column in table.columns]
     rule = ["-" * (w - 1) + ":" if r else "-" * w for w, r in zip(widths, right, strict=True)]
     lines = [_line(row, widths, right) for row in cells]
@@ -38,6 +40,6 @@ def escape(text: str) -> str:
 def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:
     padded = []
     for text, wide, to_right in zip(cells, widths, right, strict=True):
-        space = " " * (wide - width(text))
+        space = " " * (wide - cell_len(text))
         padded.append(space + text if to_right else text + space)
     return f"| {' | '.join(padded)} |"

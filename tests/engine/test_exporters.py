@@ -82,7 +82,7 @@ def test_markdown_is_aligned_with_three_significant_digits_and_the_best_in_bold(
         "\n"
         "| strategy   |   n |                         rel_l2 | time (s) | succeeded |\n"
         "| ---------- | --: | -----------------------------: | -------: | --------: |\n"
-        "| regular    |   3 |                0.983 ± 1.23e-3 |     61.2 |       0/3 |\n"
+        "| regular    |   3 |              9.83e-1 ± 1.23e-3 |     61.2 |       0/3 |\n"
         "| curriculum |   3 | **1.50e-3 ± 2.50e-4 (2 of 3)** |      nan |       2/3 |\n"
         "\n"
         "- a run succeeds when rel_l2 &lt;= 0.1\n"
@@ -109,7 +109,7 @@ def test_latex_sets_numbers_in_math_with_one_power_of_ten_for_mean_and_deviation
         "    \\toprule",
         "    strategy & n & rel\\_l2 & time (s) & succeeded \\\\",
         "    \\midrule",
-        "    regular & 3 & $0.983 \\pm 0.00123$ & $61.2$ & 0/3 \\\\",
+        "    regular & 3 & $(9.83 \\pm 0.0123) \\times 10^{-1}$ & $61.2$ & 0/3 \\\\",
         "    curriculum & 3 & $\\mathbf{(1.50 \\pm 0.250) \\times 10^{-3}}$ (2 of 3) & $\\mathrm{nan}$ & 2/3 \\\\",
         "    \\bottomrule",
         "  \\end{tabular}",
@@ -121,7 +121,7 @@ def test_latex_sets_numbers_in_math_with_one_power_of_ten_for_mean_and_deviation
 def test_latex_escapes_what_it_would_read_as_commands():
     lines = export(HOSTILE, "latex").splitlines()
     assert "  \\caption{50\\% \\& more\\_}" in lines
-    assert "    a$|$b, c {[}31md & $0.300$ & -- \\\\" in lines
+    assert "    a$|$b, c {[}31md & $3.00 \\times 10^{-1}$ & -- \\\\" in lines
     assert (
         "    {[}x{]} \\textbackslash{}end\\{tabular\\} \\textasciitilde{}\\textasciicircum{} & $\\infty$ & -- \\\\"
         in lines
