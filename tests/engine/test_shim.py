@@ -1,0 +1,291 @@
+"""The shim over real little programs. What it writes is read as the rest of the engine reads it."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine import locks, processes, shim
+from engine.records import Exit, Process, Started
+
+PYTHON = sys.executable
+IGNORES_TERM = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print('deaf', flush=True)
+time.sleep(60)
+"""
+TIDY = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(0)))
+print('up', flush=True)
+time.sleep(60)
+"""
+TWO_ORPHANS = """
+import subprocess, sys, time, signal, os
+for _ in range(2):
+    middle = "import subprocess; print(subprocess.Popen(['sleep', '60'], start_new_session=True).pid, flush=True)"
+    subprocess.run([sys.executable, '-c', middle], check=True)
+print('orphaned', flush=True)
+"""
+
+
+def until(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+    return value
+
+
+class Supervised:
+    """A shim that was started on a command, in a folder of its own."""
+
+    def __init__(self, folder: Path, command: list[str], grace: float = 20.0, **options) -> None:
+        self.lock, self.log = folder / "lock", folder / "out.log"
+        self.started, self.exit = folder / "1" / "started.json", folder / "1" / "exit.json"
+        held = locks.acquire(self.lock)
+        files = ["--log", self.log, "--started", self.started, "--exit", self.exit]
+        self.process = subprocess.Popen(
+            [PYTHON, "-I", "-S", shim.__file__, *files, "--lock", str(held.fd), "--grace", str(grace), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[held.fd],
+            start_new_session=True,
+            **options,
+        )
+        held.hand_over()
+        self.said = self.process.stdout.read().decode()
+
+    @property
+    def evidence(self) -> Started:
+        return msgspec.json.decode(self.started.read_bytes(), type=Started)
+
+    def ended(self) -> Exit:
+        """Waits for the lock, as an observer does, and reads what is there then."""
+        until(lambda: not locks.held(self.lock))
+        return msgspec.json.decode(self.exit.read_bytes(), type=Exit)
+
+    def logged(self, text: str) -> str:
+        return until(lambda: self.log.exists() and text in (content := self.log.read_text()) and content)
+
+
+@pytest.fixture
+def supervise(tmp_path):
+    made = []
+
+    def start(*command: str, **options) -> Supervised:
+        made.append(Supervised(tmp_path, list(command), **options))
+        return made[-1]
+
+    yield start
+    for supervised in made:
+        supervised.process.send_signal(shim.KILL)
+        supervised.process.wait(timeout=30)
+        supervised.process.stdout.close()
+
+
+def test_it_says_who_runs_before_anything_ends(supervise):
+    run = supervise("sleep", "60")
+    said = json.loads(run.said)
+    assert run.evidence.shim == Process(**said["shim"]) == processes.identify(run.process.pid)
+    assert run.evidence.worker == Process(**said["worker"])
+    assert processes.alive(run.evidence.worker)
+    assert (run.evidence.host, run.evidence.boot) == (processes.host_name(), processes.boot_id())
+    assert locks.held(run.lock) and not run.exit.exists()
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_exit_code_is_there_once_the_lock_is_free(supervise, code):
+    exit = supervise(PYTHON, "-c", f"print('out'); raise SystemExit({code})").ended()
+    assert (exit.code, exit.signal, exit.asked, exit.out_of_memory) == (code, None, "", False)
+
+
+def test_a_killed_worker_is_told_by_its_signal(supervise):
+    run = supervise("sleep", "60")
+    os.kill(run.evidence.worker.pid, signal.SIGKILL)
+    exit = run.ended()
+    assert (exit.code, exit.signal, exit.asked, exit.out_of_memory) == (None, signal.SIGKILL, "", False)
+
+
+def test_output_and_errors_are_appended_to_one_log(supervise):
+    run = supervise("sh", "-c", "echo first; echo second >&2")
+    run.ended()
+    supervise("echo", "third").ended()
+    assert run.log.read_text() == "first\nsecond\nthird\n"
+
+
+def test_the_worker_gets_a_clean_start(supervise):
+    """A session of its own, no input, no inherited descriptor but its output, no signal ignored or blocked."""
+    look = "; ".join(
+        [
+            "import os, signal",
+            "fds = [f for f in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + f)]",
+            "print(sorted(map(int, fds)), os.getsid(0) == os.getpid(), os.read(0, 1), signal.pthread_sigmask(0, ()))",
+            "print([s.name for s in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)"
+            " if signal.getsignal(s) == signal.SIG_IGN])",
+        ]
+    )
+    run = supervise(PYTHON, "-c", look)
+    run.ended()
+    assert run.log.read_text() == "[0, 1, 2] True b'' set()\n[]\n"
+
+
+def test_a_command_that_is_not_there_ends_with_127_and_a_word_in_the_log(supervise):
+    run = supervise("no-such-program")
+    assert run.ended().code == 127
+    assert "cannot start no-such-program: No such file" in run.log.read_text()
+
+
+def test_stop_lets_the_worker_finish_by_itself(supervise):
+    run = supervise(PYTHON, "-c", TIDY)
+    run.logged("up")
+    run.process.send_signal(shim.STOP)
+    exit = run.ended()
+    assert (exit.code, exit.asked) == (0, "stop")
+    assert "saved" in run.log.read_text()
+
+
+def test_stop_reaches_the_worker_alone_and_not_its_children(supervise):
+    waits = (
+        "import signal, subprocess; signal.signal(15, lambda *_: print('asked', flush=True));"
+        "child = subprocess.Popen(['sleep', '1.5']); print('up', flush=True); print('child', child.wait(), flush=True)"
+    )
+    run = supervise(PYTHON, "-c", waits)
+    run.logged("up")
+    run.process.send_signal(shim.STOP)
+    assert run.ended().code == 0
+    assert run.log.read_text() == "up\nasked\nchild 0\n"
+
+
+def test_a_worker_that_ignores_stop_is_killed_after_the_grace_period(supervise):
+    run = supervise(PYTHON, "-c", IGNORES_TERM, grace=0.5)
+    run.logged("deaf")
+    run.process.send_signal(shim.STOP)
+    exit = run.ended()
+    assert (exit.signal, exit.asked) == (signal.SIGKILL, "stop")
+    assert exit.at - run.evidence.at >= 0.5
+
+
+def test_kill_does_not_wait_for_the_grace_period(supervise):
+    run = supervise(PYTHON, "-c", IGNORES_TERM, grace=1000)
+    run.logged("deaf")
+    run.process.send_signal(shim.STOP)
+    run.process.send_signal(shim.KILL)
+    exit = run.ended()
+    assert (exit.signal, exit.asked) == (signal.SIGKILL, "kill")
+
+
+@pytest.mark.parametrize("ending", ["deaf", "by itself"])
+def test_orphans_in_sessions_of_their_own_end_with_the_worker(supervise, ending):
+    run = supervise(PYTHON, "-c", TWO_ORPHANS + (IGNORES_TERM if ending == "deaf" else ""), grace=0.3)
+    orphans = [int(line) for line in run.logged("deaf" if ending == "deaf" else "orphaned").split() if line.isdigit()]
+    assert len(orphans) == 2
+    if ending == "deaf":
+        assert all(processes.start_time(pid) for pid in orphans)
+        run.process.send_signal(shim.STOP)
+    run.ended()
+    assert [pid for pid in orphans if processes.start_time(pid)] == []
+
+
+def test_a_terminal_that_hangs_up_or_interrupts_is_ignored(supervise):
+    run = supervise("sleep", "60")
+    run.process.send_signal(signal.SIGHUP)
+    run.process.send_signal(signal.SIGINT)
+    run.process.send_signal(shim.STOP)
+    assert run.ended().asked == "stop"
+
+
+def test_a_dead_shim_frees_the_lock_and_leaves_the_worker(supervise):
+    run = supervise("sleep", "60")
+    worker = run.evidence.worker
+    run.process.kill()
+    until(lambda: not locks.held(run.lock))
+    assert processes.alive(worker) and not run.exit.exists()
+    assert processes.send(worker, signal.SIGKILL)
+
+
+def test_the_worker_never_begins_if_the_start_cannot_be_written(supervise, tmp_path):
+    def no_space():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+    run = supervise("touch", str(tmp_path / "ran"), preexec_fn=no_space)
+    assert run.process.wait(timeout=30) == 1
+    assert run.said.startswith("cannot write")
+    until(lambda: not locks.held(run.lock))
+    assert not run.started.exists() and not (tmp_path / "ran").exists()
+
+
+def test_the_worker_never_begins_if_the_shim_dies_before_it_wrote_the_start(tmp_path):
+    """Held at the writing of `started` by a pipe in its place, then killed."""
+    (tmp_path / "1").mkdir()
+    os.mkfifo(tmp_path / "1" / "started.json.part")
+    held = locks.acquire(tmp_path / "lock")
+    files = ["--log", tmp_path / "log", "--started", tmp_path / "1/started.json", "--exit", tmp_path / "1/exit.json"]
+    options = [*files, "--lock", str(held.fd), "--grace", "1"]
+    command = [PYTHON, "-I", "-S", shim.__file__, *options, "touch", str(tmp_path / "ran")]
+    with subprocess.Popen(command, pass_fds=[held.fd], stdout=subprocess.DEVNULL) as process:
+        held.hand_over()
+        worker = until(lambda: processes.descendants(process.pid))[0]
+        assert locks.held(tmp_path / "lock")
+        process.kill()
+    until(lambda: not locks.held(tmp_path / "lock"))
+    until(lambda: not processes.start_time(worker))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_exit_that_finds_no_space_is_written_when_there_is_some_again(supervise):
+    run = supervise("sleep", "60")
+    limits = resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (0, limits[1]))
+    os.kill(run.evidence.worker.pid, signal.SIGKILL)
+    until(lambda: not processes.alive(run.evidence.worker))
+    time.sleep(0.3)
+    assert not run.exit.exists() and locks.held(run.lock)
+    resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, limits)
+    assert run.ended().signal == signal.SIGKILL
+
+
+@pytest.fixture
+def control_group():
+    """A control group with 60 MB of memory: a way into it, and nothing is left of it."""
+    for folder, limit in ("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"):
+        group = Path(folder, f"sciml-tui-test-{os.getpid()}")
+        try:
+            group.mkdir()
+            (group / limit).write_text("60000000")
+            break
+        except OSError:
+            if group.exists():
+                group.rmdir()
+    else:
+        pytest.skip("needs the right to make a memory control group")
+    yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
+    until(lambda: not (group / "cgroup.procs").read_text())
+    group.rmdir()
+
+
+def test_a_worker_that_eats_all_memory_is_told_apart_from_one_that_was_killed(supervise, control_group):
+    eats = "eaten = []\nwhile True: eaten.append(bytearray(b'x') * 1_000_000)"
+    exit = supervise(PYTHON, "-c", eats, preexec_fn=control_group).ended()
+    assert (exit.signal, exit.out_of_memory) == (signal.SIGKILL, True)
+    killed = supervise("sleep", "60", preexec_fn=control_group)
+    os.kill(killed.evidence.worker.pid, signal.SIGKILL)
+    assert not killed.ended().out_of_memory
+    killed.process.wait(timeout=30)
+
+
+def test_it_is_small(supervise):
+    run = supervise("sleep", "60")
+    resident = int(Path(f"/proc/{run.process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    assert resident < 20e6
+    maps = Path(f"/proc/{run.process.pid}/maps").read_text()
+    assert "site-packages" not in maps and "numpy" not in maps
