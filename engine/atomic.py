@@ -1,0 +1,68 @@
+"""Files that are either the old ones or the new ones, whole, whatever happens in between."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.errors import StoreError, StoreFull
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_READONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+def store_error(error: OSError, path: str | os.PathLike[str]) -> StoreError:
+    """What an operating-system error on `path` means to a person; StoreFull where space or a quota ran out."""
+    if error.errno in _FULL:
+        return StoreFull(f"{path}: required space for a write, got none ({error.strerror}); free some, then go on")
+    if error.errno in _READONLY:
+        return StoreError(
+            f"{path}: required a place that can be written, got {error.strerror}; "
+            "use --readonly to look only, or name another home with --home DIR"
+        )
+    return StoreError(f"{path}: {error.strerror or error}")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that takes the place of `path` when the block ends well, and vanishes when it does not.
+
+    Written beside `path` under a hidden name, flushed to the disk, renamed; the folder is flushed too, so that the
+    rename outlives a power cut. Raises StoreFull or StoreError.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise store_error(error, path) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replaces the contents of `path`. Raises StoreFull or StoreError."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flushes the names in a folder, where its file system knows how to."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
