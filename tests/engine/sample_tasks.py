@@ -1,0 +1,181 @@
+"""Tasks for tests: SCIML_TUI_TASKS="sample_tasks:WALK,sample_tasks:GRID", with this folder on PYTHONPATH."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from engine.api import (
+    Diverged,
+    Estimate,
+    Problem,
+    Reporter,
+    RunSpec,
+    Spec,
+    Suite,
+    SuiteRun,
+    SuiteTable,
+    TaskDescription,
+    TaskError,
+    describe_struct,
+    settings,
+)
+
+print("a task that prints while it is imported")
+
+
+class WalkSettings(Spec, frozen=True, kw_only=True):
+    steps: Annotated[int, msgspec.Meta(ge=1)] = 5
+    pause: Annotated[float, msgspec.Meta(ge=0, extra_json_schema={"x-unit": "s"})] = 0.0
+    init: Annotated[str, msgspec.Meta(extra_json_schema={"x-ref": "run"})] = ""
+    data: Annotated[str, msgspec.Meta(extra_json_schema={"x-ref": "dataset"})] = ""
+    ending: Literal["well", "task error", "divergence", "fault", "no memory", "silence", "signal", "full disk"] = "well"
+
+
+class Walk:
+    """A random walk that draws from a stored generator: stopped and resumed it ends where it would have ended."""
+
+    def describe(self) -> TaskDescription:
+        kinds = {
+            "straight": {"title": "Straight", "label": "straight", "properties": {}},
+            "drift": {
+                "title": "With drift",
+                "label": "drift {drift.speed:g}",
+                "properties": {"drift.speed": {"type": "number", "default": 1.0, "exclusiveMinimum": 0}},
+            },
+        }
+        kind = {"type": "string", "default": "straight", "x-choices": kinds}
+        schema = {"properties": {"kind": kind, **describe_struct(WalkSettings)}}
+        return TaskDescription(
+            key="walk",
+            title="Random walk",
+            summary="For tests.",
+            schema=schema,
+            label="walk {kind} of {steps}",
+            metrics={"x": "position"},
+        )
+
+    def check(self, params: Mapping[str, Any], /) -> list[Problem]:
+        if params["steps"] == 13:
+            return [Problem("steps", "a lucky number", "13")]
+        if params["steps"] == 666:
+            raise RuntimeError("a check with a fault")
+        return []
+
+    def estimate(self, params: Mapping[str, Any], /) -> Estimate:
+        return Estimate(seconds=params["steps"] * params["pause"])
+
+    def run(self, params: Mapping[str, Any], reporter: Reporter, /) -> None:
+        options = settings(WalkSettings, params)
+        print(f"walking with OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS')}", flush=True)
+        random = np.random.default_rng(reporter.seed)
+        state = reporter.resume()
+        x = float(state["x"]) if state else _start(options, reporter)
+        first = int(state["step"]) + 1 if state else 1
+        random.bit_generator.advance(2 * (first - 1))
+        reporter.stage("walk", step=0)
+        for step in range(first, options.steps + 1):
+            x += random.uniform(-1, 1) + 0 * random.uniform() + params.get("drift.speed", 0.0)
+            reporter.metrics(step, x=x)
+            reporter.progress(step, options.steps)
+            reporter.checkpoint(step, partial(_state, x, step), now=reporter.stopping)
+            if reporter.stopping:
+                return
+            time.sleep(options.pause)
+        _end(options.ending, options.steps)
+        reporter.fields(options.steps, path=np.linspace(0, x, 7), x=np.arange(7.0))
+        file = reporter.folder / "end.txt"
+        file.write_text(f"{x!r}\n")
+        reporter.artifact(file, "end", x=x)
+        reporter.summary(x=x, stop_reason="all steps")
+
+
+def _state(x: float, step: int) -> dict[str, Any]:
+    return {"x": np.float64(x), "step": step}
+
+
+def _start(options: WalkSettings, reporter: Reporter) -> float:
+    x = 0.0
+    if options.init:
+        x += float(reporter.input(options.init)["end"].path.read_text())
+    if options.data:
+        x += float(reporter.dataset(options.data).path.read_text())
+    return x
+
+
+def _end(ending: str, steps: int) -> None:
+    match ending:
+        case "task error":
+            raise TaskError("required a path, got a wall; walk elsewhere")
+        case "divergence":
+            raise Diverged("x", steps)
+        case "fault":
+            raise ZeroDivisionError("a fault of the task's own")
+        case "no memory":
+            np.empty((1 << 55,))
+        case "silence":
+            os._exit(3)
+        case "signal":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "full disk":
+            os.write(os.open("/dev/full", os.O_WRONLY), b"x")
+
+
+class Grid:
+    """Publishes a dataset: a file with one number."""
+
+    def describe(self) -> TaskDescription:
+        properties = {
+            "shelf": {"type": "string", "default": "grid", "minLength": 1},
+            "value": {"type": "number", "default": 2.0},
+            "pause": {"type": "number", "default": 0.0},
+        }
+        return TaskDescription(key="grid", title="Grid", summary="For tests.", schema={"properties": properties})
+
+    def check(self, params: Mapping[str, Any], /) -> list[Problem]:
+        return []
+
+    def estimate(self, params: Mapping[str, Any], /) -> Estimate:
+        return Estimate()
+
+    def run(self, params: Mapping[str, Any], reporter: Reporter, /) -> None:
+        time.sleep(params["pause"])
+        file = reporter.folder / "grid.txt"
+        file.write_text(f"{params['value']}\n")
+        reporter.publish("dataset", file, name=params["shelf"], samples=1)
+        reporter.summary(samples=1)
+
+
+class Faulty(Grid):
+    def describe(self) -> TaskDescription:
+        raise RuntimeError("cannot describe itself")
+
+
+WALK, GRID, FAULTY = Walk(), Grid(), Faulty()
+
+
+def _pair(steps: int) -> Suite:
+    def spec(task: str, **params: Any) -> RunSpec:
+        return RunSpec(task=task, params=params)
+
+    return Suite(
+        key="pair",
+        title="A pair",
+        summary="For tests.",
+        runs=(
+            SuiteRun(key="data", spec=spec("grid", shelf="pair-data", value=3.0)),
+            SuiteRun(key="first", spec=spec("walk", steps=steps, data="@data")),
+            SuiteRun(key="second", spec=spec("walk", steps=2, init="@first")),
+        ),
+        tables=(SuiteTable(title="ends", runs="", rows=("steps",), values=("x",)),),
+    )
+
+
+SUITES = {"pair": _pair(3)}
