@@ -56,6 +56,18 @@ def write(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def append(fd: int, data: bytes) -> None:
+    """Appends all of `data` or, where that fails, nothing. Raises OSError. Only one may append to a file at a time."""
+    size = os.fstat(fd).st_size
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+    except OSError:
+        os.ftruncate(fd, size)
+        raise
+
+
 def sync_folder(folder: Path) -> None:
     """Flushes the names in a folder, where its file system knows how to."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -484,9 +484,10 @@ class JournalStorage(Storage):
                 line = TORN + line
             self._unsynced = True
             try:
-                _write_all(fd, line)
+                atomic.append(
+                    fd, line
+                )  # a part of a line has no newline: nobody takes it in before it is cut off again
             except OSError as error:
-                os.ftruncate(fd, size)  # a partial line has no newline: nobody has taken it in
                 raise atomic.store_error(error, self.path) from error
             self._read_on(size + len(line))
 
@@ -558,9 +559,3 @@ class JournalStorage(Storage):
         with self._state:
             self._segment = None
             self._indexes.clear()
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
