@@ -89,7 +89,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def newest(folder: Path) -> Path | None:
     """The checkpoint of the highest step that verifies, or None."""
-    for path in _by_step(folder):
+    for _, path in by_step(folder):
         try:
             load(path)
         except StoreError:
@@ -101,17 +101,17 @@ def newest(folder: Path) -> Path | None:
 def prune(folder: Path, keep: int = 2) -> None:
     """Removes all but the newest `keep` checkpoints; those that were cut short do not count among them."""
     kept = 0
-    for path in _by_step(folder):
+    for _, path in by_step(folder):
         if kept < keep and _is_complete(path):
             kept += 1
         else:
             path.unlink(missing_ok=True)
 
 
-def _by_step(folder: Path) -> list[Path]:
-    """Newest first."""
+def by_step(folder: Path) -> list[tuple[int, Path]]:
+    """(step, path) of every checkpoint, the highest step first, whether or not it can be read."""
     found = [(int(match[1]), path) for path in folder.glob("step-*") if (match := _NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(found, reverse=True)]
+    return sorted(found, reverse=True)
 
 
 def _flattened(value: Any, place: str, arrays: list[np.ndarray]) -> Any:
