@@ -13,17 +13,19 @@ from typing import BinaryIO
 from engine.errors import StoreError, StoreFull
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_READONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM})
 
 
 def store_error(error: OSError, path: str | os.PathLike[str]) -> StoreError:
     """What an operating-system error on `path` means to a person; StoreFull where space or a quota ran out."""
     if error.errno in _FULL:
         return StoreFull(f"{path}: required space for a write, got none ({error.strerror}); free some, then go on")
-    if error.errno in _READONLY:
+    if error.errno == errno.EROFS:
+        return StoreError(f"{path}: required a place that can be written, got {error.strerror}; --readonly looks only")
+    if error.errno in _REFUSED:
         return StoreError(
-            f"{path}: required a place that can be written, got {error.strerror}; "
-            "use --readonly to look only, or name another home with --home DIR"
+            f"{path}: required the right to open it, got {error.strerror}; "
+            "change its owner or mode, or name another home with --home DIR"
         )
     return StoreError(f"{path}: {error.strerror or error}")
 

@@ -62,8 +62,9 @@ class Catalog:
         self._journal.refresh()
         if self._journal.has(_RUNS, _doc_id(text)):
             return self._get(text)
-        by_id = [key for key in map(run_id, self._journal.ids(_RUNS)) if key.startswith(text)]
-        candidates = by_id or [run_id(n) for n in self._index.named(text)]
+        with self._journal.still():
+            by_id = [key for key in map(run_id, self._journal.ids(_RUNS)) if key.startswith(text)]
+            candidates = by_id or [run_id(n) for n in self._index.named(text)]
         if len(candidates) == 1:
             return self._get(candidates[0])
         if candidates:
@@ -80,12 +81,16 @@ class Catalog:
     def by_status(self, statuses: Iterable[Status]) -> list[Run]:
         """Runs in any of these states, oldest first; costs only what it returns."""
         self._journal.refresh()
-        return self._these(doc_id for status in statuses for doc_id in self._index.by_status.get(status, ()))
+        with self._journal.still():
+            ids = [doc_id for status in statuses for doc_id in self._index.by_status.get(status, ())]
+        return self._these(ids)
 
     def by_identity(self, identity: str) -> list[Run]:
         """Runs that do the same work (task, parameters, seed), oldest first; costs only what it returns."""
         self._journal.refresh()
-        return self._these(self._index.by_identity.get(identity, ()))
+        with self._journal.still():
+            ids = self._index.by_identity.get(identity, ())
+        return self._these(ids)
 
     def transition(
         self, run: str, expect: Collection[Status], *, attempt: int | None = None, **changes: Any
@@ -132,8 +137,9 @@ class Catalog:
         return changed
 
     def _unknown(self, text: str) -> UnknownName:
-        known = [*map(run_id, self._journal.ids(_RUNS)), *self._index.names()]
-        close = difflib.get_close_matches(text, known[-2000:], n=3)
+        with self._journal.still():
+            known = [*map(run_id, self._journal.ids(_RUNS)), *self._index.names()]
+        close = difflib.get_close_matches(text, known[-2000:], n=3)  # of a hundred thousand it would take seconds
         hint = f"did you mean {_listed(close)}?" if close else "`sciml-tui ls` lists them"
         return UnknownName(f"run: required the id or name of a run, got {text!r}; {hint}")
 
@@ -273,6 +279,20 @@ _row_decoder = msgspec.json.Decoder(_Row)
 _fields_decoder = msgspec.json.Decoder(_Fields)
 
 
+def _row_of(document: msgspec.Raw) -> _Row:
+    try:
+        return _row_decoder.decode(document)
+    except msgspec.ValidationError:  # not one of ours: it can be asked for, and says then what is wrong with it
+        return _Row()
+
+
+def _fields_of(document: msgspec.Raw) -> _Fields:
+    try:
+        return _fields_decoder.decode(document)
+    except msgspec.ValidationError:
+        return _Fields()
+
+
 class _RunIndex:
     """Runs by status and by identity, kept as the journal is read."""
 
@@ -289,10 +309,10 @@ class _RunIndex:
     def put(self, doc_id: int, document: msgspec.Raw, /) -> None:
         if doc_id in self._rows:
             self.remove(doc_id)
-        self._add(doc_id, _row_decoder.decode(document))
+        self._add(doc_id, _row_of(document))
 
     def update(self, doc_id: int, fields: msgspec.Raw, /) -> None:
-        changed = _fields_decoder.decode(fields)
+        changed = _fields_of(fields)
         row = self._rows[doc_id]
         self.remove(doc_id)
         for name in ("status", "identity", "spec"):

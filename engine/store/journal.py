@@ -35,7 +35,6 @@ TORN = b" torn\n"
 """Ends a line that a crash left unfinished; no JSON ends like this, so the line stays unreadable."""
 
 _CHAIN = 8  # updates on top of a document before it is written anew
-_COMPACT_LINES = 4096  # a journal is compacted when this many lines, and as many as documents, were appended
 _CHUNK = 256  # documents on a line of a compacted journal
 _WINDOW = 1 << 18  # bytes read at once by scans
 
@@ -169,8 +168,8 @@ class _Index:
         self.changed: set[int] = set()
         self.observer = observer
 
-    def apply(self, record: Record, end: int) -> None:
-        """Takes in a line that ends (without its newline) at offset `end`."""
+    def apply(self, record: Record, documents: int) -> None:
+        """Takes in a line whose documents begin at this offset of the file."""
         self.exists = not record.drop
         self.version += 1
         if record.clear or record.drop:
@@ -184,10 +183,9 @@ class _Index:
                 if self.observer:
                     self.observer.remove(doc_id)
         if record.documents:
-            self._apply_documents(record, end)
+            self._apply_documents(record, documents)
 
-    def _apply_documents(self, record: Record, end: int) -> None:
-        offset = end - 2 - sum(map(len, record.documents)) - (len(record.documents) - 1)
+    def _apply_documents(self, record: Record, offset: int) -> None:
         documents = iter(record.documents)
         for doc_id in record.put:
             document = next(documents)
@@ -217,7 +215,8 @@ class JournalStorage(Storage):
     """A journal file, safe for any number of threads and processes.
 
     readonly: nothing is written or made, no lock is taken. sync: a write is on the disk when it is acknowledged (off
-    for benchmarks: then a power cut may lose the last ones, a killed process still loses none). observers: by table.
+    for benchmarks: then a power cut may lose the last ones, a killed process still loses none). compact_lines: the
+    journal is compacted when it has more lines than this, and more than documents. observers: by table.
     Raises StoreCorrupt, StoreError; writes raise StoreFull.
     """
 
@@ -227,6 +226,7 @@ class JournalStorage(Storage):
         *,
         readonly: bool = False,
         sync: bool = True,
+        compact_lines: int = 4096,
         observers: Mapping[str, Observer] | None = None,
     ) -> None:
         self.path = Path(path)
@@ -234,6 +234,7 @@ class JournalStorage(Storage):
         self.torn = 0
         """Lines that cannot be read: writes that a crash cut off, never acknowledged."""
         self._sync = sync
+        self._compact_lines = compact_lines
         self._observers = dict(observers or {})
         self._lock_path = self.path.with_name(self.path.name + ".lock")
         self._writer = threading.RLock()  # taken before _state, never after it
@@ -272,8 +273,15 @@ class JournalStorage(Storage):
     def version(self, table: str) -> int:
         """Grows whenever the table changes."""
         self.refresh()
-        index = self._indexes.get(table)
-        return index.version if index else 0
+        with self._state:
+            index = self._indexes.get(table)
+            return index.version if index else 0
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """What is known stays as it is inside the block, whatever other threads do. Keep it short, and never write."""
+        with self._state:
+            yield
 
     def names(self) -> set[str]:
         self.refresh()
@@ -282,8 +290,9 @@ class JournalStorage(Storage):
 
     def top(self, table: str) -> int:
         """The highest id that the table ever gave out, those of removed documents among them."""
-        index = self._indexes.get(table)
-        return index.top if index else 0
+        with self._state:
+            index = self._indexes.get(table)
+            return index.top if index else 0
 
     def ids(self, table: str) -> list[int]:
         with self._state:
@@ -291,12 +300,14 @@ class JournalStorage(Storage):
             return list(index.chains) if index else []
 
     def has(self, table: str, doc_id: int) -> bool:
-        index = self._indexes.get(table)
-        return index is not None and doc_id in index.chains
+        with self._state:
+            index = self._indexes.get(table)
+            return index is not None and doc_id in index.chains
 
     def count(self, table: str) -> int:
-        index = self._indexes.get(table)
-        return len(index.chains) if index else 0
+        with self._state:
+            index = self._indexes.get(table)
+            return len(index.chains) if index else 0
 
     def document(self, table: str, doc_id: int) -> bytes | None:
         """A document's JSON, or None."""
@@ -340,9 +351,10 @@ class JournalStorage(Storage):
         header, self._position = segment.header()
         before = self._indexes
         self._segment, self._generation, self._lines = segment, header.generation, 0
-        self._indexes = {name: self._fresh(name, before.get(name), top) for name, top in header.top.items()}
+        self._indexes = {
+            name: self._fresh(name, before.get(name), header.top.get(name, 0)) for name in {*before, *header.top}
+        }
         self._read_on(segment.size)
-        self._lines = 0
         same = old is not None and header.continues and header.generation == generation + 1
         for name, index in self._indexes.items():
             known = before.get(name)
@@ -381,22 +393,29 @@ class JournalStorage(Storage):
             lines = (rest + data).split(b"\n")
             rest = lines.pop()
             for line in lines:
+                self._take(line)
                 self._position += len(line) + 1
-                self._apply(line, self._position - 1)
         self._size = size
         return self._position > before
 
-    def _apply(self, line: bytes, end: int) -> None:
+    def _take(self, line: bytes) -> None:
         self._lines += 1
         try:
             record = _record_decoder.decode(line)
         except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
             self.torn += 1
             return
+        documents = record.documents
+        begin = len(line) - len(b"]}") - sum(map(len, documents)) - max(len(documents) - 1, 0)
+        if len(documents) != len(record.put) + len(record.update) or (documents and line[begin - 1 : begin] != b"["):
+            raise StoreCorrupt(
+                f"{self.path}: required a line as sciml-tui writes it, got one changed by hand at byte "
+                f"{self._position}; put a copy from before the change in its place"
+            )
         index = self._indexes.get(record.table)
         if index is None:
             index = self._indexes[record.table] = self._fresh(record.table, None, 0)
-        index.apply(record, end)
+        index.apply(record, self._position + begin)
 
     # Writing
 
@@ -459,7 +478,7 @@ class JournalStorage(Storage):
                 documents=[msgspec.Raw(text) for text in (*encoded.values(), *fields.values())],
             )
             self._write(_encoder.encode(record) + b"\n")
-            if self._lines > _COMPACT_LINES and self._lines > sum(len(i.chains) for i in self._indexes.values()):
+            if self._lines > max(self._compact_lines, sum(len(index.chains) for index in self._indexes.values())):
                 self._try_to_compact()
 
     def _fold(self, table: str, encoded: dict[int, bytes], fields: dict[int, bytes]) -> None:

@@ -171,6 +171,22 @@ class JournalTable(Table):
                 journal.append(self.name, remove=ids)
             return ids
 
+    def get(
+        self, cond: QueryLike | None = None, doc_id: int | None = None, doc_ids: Iterable[int] | None = None
+    ) -> Any:
+        table = self._read_table()
+        if doc_id is not None:
+            found = table.get(str(doc_id))
+            return None if found is None else Document(found, doc_id)
+        if doc_ids is not None:
+            wanted = set(doc_ids)
+            ids = [known for known in self._storage.ids(self.name) if known in wanted]
+            return [Document(codec.decode(text), known) for known, text in self._storage.documents(self.name, ids)]
+        if cond is not None:
+            matching = (Document(document, int(key)) for key, document in table.items() if cond(document))
+            return next(matching, None)
+        raise RuntimeError("You have to pass either cond or doc_id or doc_ids")
+
     def _wanted(self, cond: QueryLike | None, doc_ids: Iterable[int] | None) -> list[int]:
         """Ids that are there: the given ones, else those that match, else all."""
         if doc_ids is not None:
