@@ -15,12 +15,8 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.syspath_prepend(HERE)
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
-    monkeypatch.setenv("SCIML_TUI_TASKS", "sample_tasks:WALK,sample_tasks:GRID")
-    monkeypatch.setenv("SCIML_TUI_SUITES", "sample_tasks:SUITES")
-    return Home(tmp_path / "home").create()
+def home(sample_home: Home) -> Home:
+    return sample_home
 
 
 def count_of_asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
