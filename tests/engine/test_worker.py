@@ -191,10 +191,10 @@ def test_threads_are_what_was_granted(sample_home: Home, monkeypatch: pytest.Mon
 
 
 def test_a_disk_that_becomes_full_fails_the_run_and_the_result_is_told(sample_home: Home) -> None:
-    run = prepared(sample_home, steps=20_000)
+    run = prepared(sample_home, steps=100_000)
 
-    def with_little_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    def with_little_room() -> None:  # more than a diff of the code may take
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_100_000, 1_100_000))
 
     code, _, result = finish(sample_home, start(sample_home, run, preexec_fn=with_little_room), run)
     assert code == 1
