@@ -36,10 +36,9 @@ def has_marks(text: bytes) -> bool:
 
 
 def _hook(value: Any) -> Any:
-    scalar = getattr(value, "item", None)  # NumPy's and torch's scalars, without importing either
-    if scalar is None:
-        raise TypeError(f"required JSON (numbers, texts, lists, mappings), got {type(value).__name__}")
-    return _explicit(scalar())
+    if getattr(value, "shape", None) == ():  # a scalar of NumPy's or torch's, without importing either
+        return _explicit(value.item())
+    raise TypeError(f"required JSON (numbers, texts, lists, mappings), got {type(value).__name__}")
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_hook)

@@ -44,12 +44,12 @@ _LENGTH = (1 << 32) - 1
 
 
 class Header(msgspec.Struct, kw_only=True, rename={"kind": "sciml_tui"}):
-    """The first line. `continues`: the same documents as the generation before, compacted."""
+    """The first line. `compacted`: how many lines after it say again what the generation before said."""
 
     kind: str = "catalog"
     format: int = FORMAT
     generation: int = 1
-    continues: bool = False
+    compacted: int = 0
     top: dict[str, int] = {}
 
 
@@ -168,7 +168,7 @@ class _Index:
         self.changed: set[int] = set()
         self.observer = observer
 
-    def apply(self, record: Record, documents: int) -> None:
+    def apply(self, record: Record, documents: int = 0) -> None:
         """Takes in a line whose documents begin at this offset of the file."""
         self.exists = not record.drop
         self.version += 1
@@ -244,7 +244,7 @@ class JournalStorage(Storage):
         self._unsynced = False
         self._segment: _Segment | None = None
         self._generation = 0
-        self._position = self._size = self._lines = 0
+        self._position = self._size = self._lines = self._repeated = 0
         self._indexes: dict[str, _Index] = {}
         self.refresh()
         for index in self._indexes.values():
@@ -354,15 +354,12 @@ class JournalStorage(Storage):
         self._indexes = {
             name: self._fresh(name, before.get(name), header.top.get(name, 0)) for name in {*before, *header.top}
         }
+        same = old is not None and header.generation == generation + 1
+        self._repeated = header.compacted if same else 0
+        for name, known in before.items():
+            self._indexes[name].changed.update(known.changed, () if self._repeated else known.chains)
         self._read_on(segment.size)
-        same = old is not None and header.continues and header.generation == generation + 1
-        for name, index in self._indexes.items():
-            known = before.get(name)
-            if known and same:
-                index.changed = known.changed
-            elif known:
-                index.changed.update(known.changed, known.chains)
-        return not same
+        return True
 
     def _fresh(self, name: str, known: _Index | None, top: int) -> _Index:
         index = _Index(top, self._observers.get(name))
@@ -376,7 +373,7 @@ class JournalStorage(Storage):
         """The file is gone: so are its documents."""
         self._segment, self._position, self._size, self._lines = None, 0, 0, 0
         for index in self._indexes.values():
-            index.apply(Record(table="", drop=True), 0)
+            index.apply(Record(table="", drop=True))
         return True
 
     def _read_on(self, size: int) -> bool:
@@ -415,7 +412,12 @@ class JournalStorage(Storage):
         index = self._indexes.get(record.table)
         if index is None:
             index = self._indexes[record.table] = self._fresh(record.table, None, 0)
-        index.apply(record, self._position + begin)
+        if self._lines > self._repeated:
+            index.apply(record, self._position + begin)
+        else:
+            changed, index.changed = index.changed, set()
+            index.apply(record, self._position + begin)
+            index.changed = changed
 
     # Writing
 
@@ -525,21 +527,24 @@ class JournalStorage(Storage):
         """Rewrites the journal to what it says. Raises StoreFull; then the old one stays."""
         with self.lock():
             if self._segment is not None:
-                self._rewrite(self._snapshot(), continues=True)
+                chunks = list(self._chunks())
+                self._rewrite((self._said_again(name, ids) for name, ids in chunks), compacted=len(chunks))
 
-    def _snapshot(self) -> Iterator[Record]:
+    def _chunks(self) -> Iterator[tuple[str, list[int]]]:
+        """Every table, begun by an empty chunk, in chunks of ids."""
         for name, index in self._indexes.items():
-            if not index.exists:
-                continue
-            yield Record(table=name, clear=True)
-            ids = list(index.chains)
-            for begin in range(0, len(ids), _CHUNK):
-                chunk = dict(self.documents(name, ids[begin : begin + _CHUNK]))
-                yield Record(table=name, put=list(chunk), documents=[msgspec.Raw(text) for text in chunk.values()])
+            if index.exists:
+                yield name, []
+                ids = list(index.chains)
+                yield from ((name, ids[begin : begin + _CHUNK]) for begin in range(0, len(ids), _CHUNK))
 
-    def _rewrite(self, records: Iterable[Record], continues: bool) -> None:
+    def _said_again(self, name: str, ids: list[int]) -> Record:
+        documents = [msgspec.Raw(text) for _, text in self.documents(name, ids)]
+        return Record(table=name, clear=not ids, put=ids, documents=documents)
+
+    def _rewrite(self, records: Iterable[Record], compacted: int = 0) -> None:
         tops = {name: index.top for name, index in self._indexes.items()}
-        header = Header(generation=self._generation + 1, continues=continues, top=tops)
+        header = Header(generation=self._generation + 1, compacted=compacted, top=tops)
         with atomic.replacing(self.path) as file:
             file.write(_encoder.encode(header) + b"\n")
             for record in records:
@@ -557,22 +562,13 @@ class JournalStorage(Storage):
 
     def write(self, data: dict[str, dict[str, Any]]) -> None:
         """Replaces everything, at once."""
+        records = []
+        for name, table in data.items():
+            documents = [msgspec.Raw(codec.encode(document)) for document in table.values()]
+            records.append(Record(table=name, clear=True))
+            records.append(Record(table=name, put=[int(doc_id) for doc_id in table], documents=documents))
         with self.lock():
-            self._rewrite(
-                [
-                    record
-                    for name, table in data.items()
-                    for record in (
-                        Record(table=name, clear=True),
-                        Record(
-                            table=name,
-                            put=[int(doc_id) for doc_id in table],
-                            documents=[msgspec.Raw(codec.encode(document)) for document in table.values()],
-                        ),
-                    )
-                ],
-                continues=False,
-            )
+            self._rewrite(records)
 
     def close(self) -> None:
         with self._state:
