@@ -1,0 +1,38 @@
+"""What a model from fields to a field is: the operator that takes a PDE's data to its solution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.api import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+class FieldModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as data and functions; `spec` is an instance of `settings`.
+
+    Inputs are channels over a grid, of shape (samples, nx, ny, varying), and channels that are constant over the grid,
+    of shape (samples, constant); `channels` is the number of both. Parameters are real tensors by name.
+
+    sizes: published sizes by name, each an instance of `settings`.
+    size(spec, channels): the number of parameters.
+    initialise(spec, channels, rng): fresh parameters by name, float64.
+    forward(spec, parameters, varying, constant): the field predicted, of shape (samples, nx, ny); differentiable.
+    unfit(spec, grid): what is wrong with this spec on a grid x grid, fields named as those of `settings`.
+    """
+
+    title: str
+    summary: str
+    source: str = ""
+    settings: type[msgspec.Struct]
+    sizes: Mapping[str, Any] = {}
+    size: Callable[[Any, int], int]
+    initialise: Callable[[Any, int, np.random.Generator], dict[str, np.ndarray]]
+    forward: Callable[[Any, Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]
+    unfit: Callable[[Any, int], list[Problem]]

@@ -1,0 +1,67 @@
+"""What a system of the operator half is: a family of linear PDEs with constant coefficients on the periodic unit
+square, (operator) u = f. One file each in `systems/`; its constant is SYSTEM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.api import Broken, Problem, SpecError, discover
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from experiments.operators.spectral import Modes
+
+PACKAGE = "experiments.operators.systems"
+
+
+class System(msgspec.Struct, frozen=True, kw_only=True):
+    """A system as data and functions. All quantities are dimensionless but for the units named.
+
+    equation: as a person reads it. label: a format string over a run's parameters.
+    range: JSON Schema of the parameter `range`, whose two ends bound what is varied.
+    drawn: {name: meaning} of the random parameters of a sample. coefficients: {name: meaning} of what the operator
+    consists of, in the order of a model's input channels.
+
+    draw(rng, count, low, high): the random parameters of `count` samples by name, each (count,).
+    coefficients_of(drawn, spectrum, modes): the operators of these samples, (count, coefficients), float64; a system
+        may need the spectrum of the sources, (count, kx, ky), to meet its range.
+    symbol(coefficients, modes): what the operator multiplies each mode with, (count, kx, ky), real or complex;
+        coefficients are (count, coefficients, 1, 1). Where it is zero, f and u have no such mode.
+    accepted(solution): which samples are kept, (count,), others being drawn again; None: all.
+    """
+
+    title: str
+    summary: str
+    equation: str
+    source: str = ""
+    label: str
+    range: Mapping[str, Any]
+    drawn: Mapping[str, str]
+    coefficients: Mapping[str, str]
+    draw: Callable[[np.random.Generator, int, float, float], dict[str, np.ndarray]]
+    coefficients_of: Callable[[Mapping[str, np.ndarray], torch.Tensor, Modes], np.ndarray]
+    symbol: Callable[[torch.Tensor, Modes], torch.Tensor]
+    accepted: Callable[[torch.Tensor], torch.Tensor] | None = None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of a model's input channels: the source, then the coefficients."""
+        return ("source", *self.coefficients)
+
+
+def systems() -> tuple[dict[str, System], list[Broken]]:
+    return discover(PACKAGE, "SYSTEM")
+
+
+def find(key: str) -> System:
+    """Raises SpecError where there is no such system."""
+    found, broken = systems()
+    if key not in found:
+        fault = next((f"its file is broken: {file.error}" for file in broken if file.key == key), "")
+        raise SpecError([Problem("system", "one of " + ", ".join(found), key, fault)])
+    return found[key]

@@ -1,0 +1,1 @@
+"""The systems whose solution operators are learned: one file each, its constant is SYSTEM."""
