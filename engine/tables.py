@@ -85,7 +85,7 @@ _KNOWN = {
 def runs_table(rows: Sequence[Row], columns: Sequence[str], title: str = "runs") -> Table:
     """One row a run. Raises UnknownName for a column that none of the runs has."""
     _require(rows, columns)
-    made = tuple(_column(key, [row.get(key) for row in rows], _is_setting(key, rows)) for key in columns)
+    made = tuple(_column(key, [row.get(key) for row in rows], is_setting(key, rows)) for key in columns)
     return Table(title=title, columns=made, rows=tuple(tuple(row.get(key) for key in columns) for row in rows))
 
 
@@ -251,7 +251,7 @@ def _has(row: Row, key: str) -> bool:
     return True
 
 
-def _is_setting(key: str, rows: Sequence[Row]) -> bool:
+def is_setting(key: str, rows: Sequence[Row]) -> bool:
     """Whether the key means a parameter: in a run's row `param.x` is the parameter, whatever else is called `x`."""
     return any(_has(row, f"param.{key}") and row.get(key) is row[f"param.{key}"] for row in rows)
 
