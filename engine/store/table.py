@@ -100,7 +100,7 @@ class _Draft(MutableMapping[int, dict[str, Any]]):
             text = self._journal.document(self._table, doc_id)
             assert text is not None
             before = codec.decode(text)
-            if before.keys() - document.keys():
+            if list(before) != list(document)[: len(before)]:  # a field was removed, or removed and set again
                 put[doc_id] = document
             elif changed := _changed(before, document):
                 update[doc_id] = changed
