@@ -26,9 +26,10 @@ class RunPaths:
         self.files = folder / "files"
         """What the task itself writes (`Reporter.folder`)."""
         self.diff = folder / "code.diff"
+        self.attempts = folder / "attempts"
 
     def attempt(self, number: int) -> Path:
-        return self.folder / "attempts" / str(number)
+        return self.attempts / str(number)
 
     def started(self, attempt: int) -> Path:
         """Written by the shim: host, boot, pids with their start times."""

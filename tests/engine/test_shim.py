@@ -260,12 +260,13 @@ def control_group():
     unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
     parent = Path("/sys/fs/cgroup" if unified else "/sys/fs/cgroup/memory")
     group, limit = parent / f"sciml-tui-test-{os.getpid()}", "memory.max" if unified else "memory.limit_in_bytes"
-    if not (parent / "cgroup.procs").exists() or not os.access(parent, os.W_OK):
-        pytest.skip("needs the right to make a memory control group")
-    group.mkdir()
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("needs the right to make a control group")
     if not (group / limit).exists():
         group.rmdir()
-        pytest.skip("needs a memory control group")
+        pytest.skip("needs a control group for memory")
     (group / limit).write_text("60000000")
     yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
     until(lambda: not (group / "cgroup.procs").read_text())
