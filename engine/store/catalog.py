@@ -225,6 +225,7 @@ def _listed(names: Iterable[str], most: int = 8) -> str:
 
 
 _run_decoder = msgspec.json.Decoder(Run)
+_STATUSES = {status.value: status for status in Status}
 
 
 def _decoded(text: bytes) -> Run:
@@ -239,12 +240,16 @@ def _decoded(text: bytes) -> Run:
 def _run(document: dict[str, Any]) -> Run:
     """Fields that this version does not know are left out, an unknown status is UNKNOWN. Raises StoreCorrupt."""
     known = dict(document)
-    if known.get("status") not in set(Status):
-        known["status"] = Status.UNKNOWN
+    if "status" in known:
+        known["status"] = _status(known["status"])
     try:
         return msgspec.convert(_pruned(known, Run), Run)
     except msgspec.ValidationError as error:
         raise StoreCorrupt(f"run {document.get('id', '?')}: its record cannot be read ({error}); remove it") from None
+
+
+def _status(text: Any) -> Status:
+    return _STATUSES.get(text, Status.UNKNOWN) if isinstance(text, str) else Status.UNKNOWN
 
 
 def _pruned(value: Any, kind: Any) -> Any:
@@ -262,7 +267,7 @@ class _Name(msgspec.Struct, frozen=True):
 class _Row(msgspec.Struct, gc=False):
     """What is kept in memory of a run."""
 
-    status: str = ""
+    status: str = Status.QUEUED.value
     identity: str = ""
     spec: _Name = _Name()
 
@@ -336,6 +341,7 @@ class _RunIndex:
         return [row.spec.name for row in self._rows.values() if row.spec.name]
 
     def _add(self, doc_id: int, row: _Row) -> None:
+        row.status = _status(row.status)
         self._rows[doc_id] = row
         self.by_status.setdefault(row.status, set()).add(doc_id)
         self.by_identity[row.identity] = (*self.by_identity.get(row.identity, ()), doc_id)

@@ -17,7 +17,7 @@ documents = st.recursive(
 
 def same(a, b):
     if isinstance(a, float) and isinstance(b, float):
-        return a == b and math.copysign(1, a) == math.copysign(1, b) or (a != a and b != b)
+        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
     if type(a) is not type(b):
         return False
     if isinstance(a, dict):

@@ -197,7 +197,9 @@ def test_floats_that_are_not_finite_survive(path):
     assert stored["list"] == [float("inf"), None]
 
 
-@pytest.mark.parametrize("data", [b'{"_default": {"1": {"a": 1}}}', b"hello\nworld\n", bytes(range(256)), b"[]\n", b"{}"])
+@pytest.mark.parametrize(
+    "data", [b'{"_default": {"1": {"a": 1}}}', b"hello\nworld\n", bytes(range(256)), b"[]\n", b"{}"]
+)
 def test_a_file_of_something_else_is_refused_and_left_alone(path, data):
     path.write_bytes(data)
     with pytest.raises(StoreCorrupt, match=r"catalog\.jsonl.*move it away"):

@@ -19,7 +19,8 @@ from engine.store.table import JournalDB
 
 values = st.sampled_from([0, 1, 1.0, True, None, "x", [1, [2]], {"k": {"l": [0]}}])
 documents = st.dictionaries(st.sampled_from(["a", "b", "c"]), values, max_size=3)
-places = st.lists(st.integers(0, 12), max_size=4)  # of ids, in the order they were given out: the two stores differ in ids
+places = st.lists(st.integers(0, 12), max_size=4)
+"""Of ids, in the order they were given out: the two stores do not give out the same."""
 queries = st.sampled_from(
     [
         Query().a == 1,
