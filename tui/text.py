@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 import unicodedata
 
 from rich.cells import cell_len, split_graphemes
@@ -115,6 +116,11 @@ def duration(seconds: float | None) -> str:
     if hours >= 24:
         return f"{hours // 24}d {hours % 24:02}:{minute:02}"
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def clock(at: float | None) -> str:
+    """A time of day with its date, here: `2026-03-14 15:09:26`, of Unix seconds."""
+    return palette.glyph("none") if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def age(seconds: float | None) -> str:

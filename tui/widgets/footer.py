@@ -1,0 +1,57 @@
+"""The keys that matter here: those of the focused widget, its screen and the app, as many as fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tui.keymap import KEYMAP, Keymap, Row, display
+from tui.widgets.one_line import OneLine, Part, width_of
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+
+class Footer(OneLine):
+    """Reads the keymap, and of the screen which of its actions can be done now; `quit` says that runs go on.
+
+    most: how many keys are shown besides help and quit.
+    """
+
+    DEFAULT_CSS = """
+    Footer { dock: bottom; padding: 0 1; }
+    """
+
+    def __init__(self, keymap: Keymap = KEYMAP, *, most: int = 7, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.keymap, self.most = keymap, most
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_updated)
+
+    def on_unmount(self) -> None:
+        self.screen.bindings_updated_signal.unsubscribe(self)
+
+    def _bindings_updated(self, _screen: Screen) -> None:
+        self.refresh()
+
+    def rows(self) -> list[Row]:
+        """Of the actions that can be done now those that the footer wants, the most important first."""
+        found: dict[str, Row] = {}
+        for active in self.screen.active_bindings.values():
+            row = self.keymap.get(active.binding.id)
+            if row is not None and row.footer and active.enabled:
+                found[row.id] = row
+        return sorted(found.values(), key=lambda row: -row.footer)
+
+    def parts(self, width: int) -> tuple[Sequence[Part], Sequence[Part]]:
+        rows = self.rows()
+        general = [row for row in rows if row.scope == "app"]
+        others = [row for row in rows if row.scope != "app"][: self.most]
+        right = [part for row in general for part in self._key(row)]
+        while others and width_of([part for row in others for part in self._key(row)]) + width_of(right) > width:
+            others.pop()
+        return [part for row in others for part in self._key(row)], right
+
+    def _key(self, row: Row) -> list[Part]:
+        return [(display(row.keys[0]), "strong"), (f" {row.label}   ", "muted")]
