@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,3 +22,17 @@ def sample_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     home = Home(tmp_path / "home").create()
     monkeypatch.setenv("SCIML_TUI_HOME", str(home.folder))
     return home
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Any]], Any]:
+    """Waits until a condition holds, and returns its value."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+        give_up = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < give_up, "waited in vain"
+            time.sleep(0.01)
+        return value
+
+    return wait

@@ -37,18 +37,11 @@ print('orphaned', flush=True)
 """
 
 
-def until(condition, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-    return value
-
-
 class Supervised:
     """A shim that was started on a command, in a folder of its own."""
 
-    def __init__(self, folder: Path, command: list[str], grace: float = 20.0, **options) -> None:
+    def __init__(self, until, folder: Path, command: list[str], grace: float = 20.0, **options) -> None:
+        self.until = until
         self.lock, self.log = folder / "lock", folder / "out.log"
         self.started, self.exit = folder / "1" / "started.json", folder / "1" / "exit.json"
         held = locks.acquire(self.lock)
@@ -71,19 +64,19 @@ class Supervised:
 
     def ended(self) -> Exit:
         """Waits for the lock, as an observer does, and reads what is there then."""
-        until(lambda: not locks.held(self.lock))
+        self.until(lambda: not locks.held(self.lock))
         return msgspec.json.decode(self.exit.read_bytes(), type=Exit)
 
     def logged(self, text: str) -> str:
-        return until(lambda: self.log.exists() and text in (content := self.log.read_text()) and content)
+        return self.until(lambda: self.log.exists() and text in (content := self.log.read_text()) and content)
 
 
 @pytest.fixture
-def supervise(tmp_path):
+def supervise(tmp_path, until):
     made = []
 
     def start(*command: str, **options) -> Supervised:
-        made.append(Supervised(tmp_path, list(command), **options))
+        made.append(Supervised(until, tmp_path, list(command), **options))
         return made[-1]
 
     yield start
@@ -204,7 +197,7 @@ def test_a_terminal_that_hangs_up_or_interrupts_is_ignored(supervise):
     assert run.ended().asked == "stop"
 
 
-def test_a_dead_shim_frees_the_lock_and_leaves_the_worker(supervise):
+def test_a_dead_shim_frees_the_lock_and_leaves_the_worker(supervise, until):
     run = supervise("sleep", "60")
     worker = run.evidence.worker
     run.process.kill()
@@ -213,7 +206,7 @@ def test_a_dead_shim_frees_the_lock_and_leaves_the_worker(supervise):
     assert processes.send(worker, signal.SIGKILL)
 
 
-def test_the_worker_never_begins_if_the_start_cannot_be_written(supervise, tmp_path):
+def test_the_worker_never_begins_if_the_start_cannot_be_written(supervise, tmp_path, until):
     def no_space():
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
@@ -224,7 +217,7 @@ def test_the_worker_never_begins_if_the_start_cannot_be_written(supervise, tmp_p
     assert not run.started.exists() and not (tmp_path / "ran").exists()
 
 
-def test_the_worker_never_begins_if_the_shim_dies_before_it_wrote_the_start(tmp_path):
+def test_the_worker_never_begins_if_the_shim_dies_before_it_wrote_the_start(tmp_path, until):
     """Held at the writing of `started` by a pipe in its place, then killed."""
     (tmp_path / "1").mkdir()
     os.mkfifo(tmp_path / "1" / "started.json.part")
@@ -242,7 +235,7 @@ def test_the_worker_never_begins_if_the_shim_dies_before_it_wrote_the_start(tmp_
     assert not (tmp_path / "ran").exists()
 
 
-def test_an_exit_that_finds_no_space_is_written_when_there_is_some_again(supervise):
+def test_an_exit_that_finds_no_space_is_written_when_there_is_some_again(supervise, until):
     run = supervise("sleep", "60")
     limits = resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (0, limits[1]))
@@ -255,7 +248,7 @@ def test_an_exit_that_finds_no_space_is_written_when_there_is_some_again(supervi
 
 
 @pytest.fixture
-def control_group():
+def control_group(until):
     """A control group with 60 MB of memory: a way into it, and nothing is left of it."""
     unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
     parent = Path("/sys/fs/cgroup" if unified else "/sys/fs/cgroup/memory")
