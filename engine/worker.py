@@ -94,11 +94,27 @@ def work(
 
 
 def read_spec(paths: RunPaths) -> RunSpec:
-    """What was submitted. Raises StoreCorrupt."""
+    """What was submitted: from the run's folder or, where a power cut left that incomplete, from the catalogue.
+
+    Raises StoreCorrupt.
+    """
     try:
         return msgspec.json.decode(paths.spec.read_bytes(), type=RunSpec)
     except (OSError, msgspec.DecodeError) as error:
-        raise StoreCorrupt(f"{paths.spec}: required what was submitted, got {error}; retry the run") from None
+        try:
+            return _stored_spec(paths)
+        except ScimlError:
+            raise StoreCorrupt(f"{paths.spec}: required what was submitted, got {error}; retry the run") from None
+
+
+def _stored_spec(paths: RunPaths) -> RunSpec:
+    from engine.store.catalog import Catalog
+
+    catalog = Catalog(Home(paths.folder.parent.parent), readonly=True)
+    try:
+        return catalog.get(paths.folder.name).spec
+    finally:
+        catalog.close()
 
 
 def _attempt(

@@ -1,0 +1,402 @@
+"""The only door to the engine for screens, verbs and scripts: plan, submit, look, stop, resume, wait.
+
+What takes long to import is imported when it is first used: a list of runs is on the screen before that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine import atomic, evidence, filters
+from engine.api import Resources, RunSpec
+from engine.errors import NotPossible
+from engine.filters import Filter
+from engine.lazy import lazy_import
+from engine.paths import Home
+from engine.records import ACTIVE, ENDED, RESUMABLE, WAITING, Command, Run, Shelved, Status
+from engine.store.catalog import Catalog
+
+if TYPE_CHECKING:
+    from engine import config, planning, scheduler, schema
+    from engine import describe as description
+    from engine.describe import Catalogue, Checked
+    from engine.report import Report
+    from engine.store.stream import StreamReader
+else:
+    config = lazy_import("engine.config")
+    description = lazy_import("engine.describe")
+    planning = lazy_import("engine.planning")
+    scheduler = lazy_import("engine.scheduler")
+    schema = lazy_import("engine.schema")
+
+_LOOK_EVERY = 0.1
+_SCHEDULER_EVERY = 5.0
+"""Seconds between looks at whether the scheduler is there, while somebody waits for a run."""
+
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\|$)|[ -/]*[0-~])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+"""Terminal escape sequences and control characters, except tab."""
+
+
+class Client:
+    """A home directory, opened. Safe for threads. Raises StoreError where the home cannot be read or written.
+
+    Runs are named by id, by the beginning of one, or by name. readonly: nothing is written and no scheduler started.
+    """
+
+    def __init__(self, home: Home | str | os.PathLike[str] | None = None, *, readonly: bool = False) -> None:
+        self.home = home if isinstance(home, Home) else Home(home)
+        self.readonly = readonly
+        self.catalog = Catalog(self.home, readonly=readonly)
+
+    def close(self) -> None:
+        self.catalog.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What there is to run
+
+    def describe(self) -> Catalogue:
+        """Every task and suite, as data. Raises ServiceError."""
+        return description.describe(self.home)
+
+    def plan(
+        self,
+        task: str,
+        raw: Mapping[str, Any],
+        *,
+        grid: Mapping[str, Sequence[Any]] | None = None,
+        seeds: Sequence[int] = (0,),
+        resources: Resources = Resources(),
+        needs: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        name: str = "",
+    ) -> list[RunSpec]:
+        """Specs that can be submitted, one for every combination of the grid with every seed.
+
+        raw: parameters as text or typed; `grid`: {parameter: its values}. Raises SpecError with every problem there
+        is; UnknownName for the task; ServiceError if the task cannot be asked.
+        """
+        return self.complete(planning.combinations(task, raw, grid or {}, seeds, resources, needs, tags, name))
+
+    def complete(self, specs: Sequence[RunSpec]) -> list[RunSpec]:
+        """Specs with typed, complete and checked parameters and with all their needs. Raises as `plan`."""
+        return planning.Planner(self.home, self.catalog, self.describe(), self.run).complete(specs)
+
+    def appraise(self, specs: Sequence[RunSpec]) -> list[Checked]:
+        """What runs of completed specs are expected to take. Raises ServiceError."""
+        return description.check(self.home, [(spec.task, spec.params) for spec in specs])
+
+    def find_same(self, spec: RunSpec) -> list[Run]:
+        """Runs that do the work of a completed spec (task, parameters, seed), oldest first."""
+        return [self._settled(run) for run in self.catalog.by_identity(planning.identity(spec))]
+
+    # Submitting
+
+    def submit(self, specs: Sequence[RunSpec]) -> list[Run]:
+        """Stores completed specs as runs, all or none, and sees to it that somebody starts them.
+
+        Those of the inline launcher are run here, one after another, before this returns.
+        """
+        return self._begin(self._add(specs))
+
+    def resume(self, run: str) -> Run:
+        """Continues a run from its checkpoint, as a new attempt.
+
+        Raises NotPossible; SpecError if its parameters no longer are what its task requires.
+        """
+        return self.resume_all([run])[0]
+
+    def resume_all(self, runs: Sequence[str]) -> list[Run]:
+        """Continues runs, as `resume`; none if one of them cannot be."""
+        found = [self.run(run) for run in runs]
+        for run in found:
+            self._require(run, RESUMABLE, "one that was stopped, failed, diverged or lost")
+        self.complete([run.spec for run in found])
+        config.load(self.home)
+        return self._begin([self._requeued(run) for run in found])
+
+    def _requeued(self, run: Run) -> Run:
+        fresh = {
+            "status": self._waiting_status(run.spec),
+            "reason": "",
+            "ended": None,
+            "claim": None,
+            "archived": False,
+        }
+        requeued = self.catalog.transition(run.id, RESUMABLE, attempt=run.attempt, **fresh)
+        if requeued is None:
+            now = self.catalog.get(run.id)
+            raise NotPossible(
+                f"run {run.id}: required one that is {run.status}, got one that meanwhile is {now.status}"
+            )
+        return requeued
+
+    def retry(self, run: str) -> Run:
+        """Submits the work of a run that has ended again, as a new run. Raises NotPossible, SpecError."""
+        found = self.run(run)
+        self._require(found, ENDED, "one that has ended")
+        return self._begin(self._add(self.complete([found.spec]), retry_of=found.id))[0]
+
+    def _add(self, specs: Sequence[RunSpec], retry_of: str = "") -> list[Run]:
+        if not specs:
+            return []
+        config.load(self.home)  # a wrong one is told before anything is written
+        tasks, now = self.describe().tasks, time.time()
+        runs = [
+            Run(
+                id="",
+                spec=spec,
+                label=schema.label(tasks[spec.task], spec.params) if spec.task in tasks else spec.task,
+                status=self._waiting_status(spec),
+                created=now,
+                identity=planning.identity(spec),
+                retry_of=retry_of,
+            )
+            for spec in specs
+        ]
+        with self.catalog.lock():  # until its end nobody starts what its spec is not yet written of
+            added = self.catalog.add(runs)
+            for run in added:
+                self._write_spec(run)
+        return added
+
+    def _waiting_status(self, spec: RunSpec) -> Status:
+        ready = all(self.catalog.get(need).status is Status.DONE for need in spec.needs)
+        return Status.QUEUED if ready else Status.BLOCKED
+
+    def _write_spec(self, run: Run) -> None:
+        """Not flushed to the disk: the catalogue is, and after a power cut the worker takes it from there."""
+        paths = self.home.run(run.id)
+        try:
+            paths.folder.mkdir(mode=0o700, exist_ok=True)
+            paths.spec.write_bytes(msgspec.json.encode(run.spec))
+        except OSError as error:
+            raise atomic.store_error(error, paths.spec) from error
+
+    def _begin(self, runs: list[Run]) -> list[Run]:
+        if any(run.spec.resources.launcher != "inline" for run in runs):
+            self.ensure_scheduler()
+        return [self._run_here(run) if run.spec.resources.launcher == "inline" else run for run in runs]
+
+    def _run_here(self, run: Run) -> Run:
+        from engine.launchers import inline
+
+        for need in self.wait(run.spec.needs):
+            if need.status is not Status.DONE:
+                reason = f"needs {need.id}, which is {need.status}"
+                skipped = self.catalog.transition(
+                    run.id, WAITING, status=Status.SKIPPED, reason=reason, ended=time.time()
+                )
+                return skipped or self.run(run.id)
+        return inline.run(self.catalog, self.home, self.catalog.get(run.id))
+
+    # Looking
+
+    def run(self, run: str) -> Run:
+        """A run with its true status. Raises UnknownName."""
+        return self._settled(self.catalog.find(run))
+
+    def runs(self, where: str | Filter = "") -> list[Run]:
+        """Runs that a filter lets through, oldest first, with their true status. Raises FilterError."""
+        wanted = filters.parse(where) if isinstance(where, str) else where
+        seen = {run.id: self._settled(run) for run in self.catalog.by_status(ACTIVE)}
+        found = (seen.get(run.id, run) for run in self.catalog.runs())
+        return [run for run in found if wanted.matches(filters.row(run))] if wanted else list(found)
+
+    def changes(self) -> frozenset[str]:
+        """Ids of runs whose record changed since the last call; one follower a client."""
+        return self.catalog.refresh()
+
+    def report(self, run: str) -> Report:
+        """What a run reports: curves, stages, fields, progress, warnings, artifacts. Raises UnknownName."""
+        from engine.report import Report
+
+        report = Report(self.home, self.catalog.find(run).id)
+        report.poll()
+        return report
+
+    def stream(self, run: str) -> StreamReader:
+        """The metric stream of a run, read up to now. Raises UnknownName."""
+        return self.report(run).reader
+
+    def log_lines(self, run: str, *, follow: bool = False) -> Iterator[str]:
+        """Lines of a run's log, without escape sequences; `follow`: until the run has ended. Raises UnknownName."""
+        found = self.catalog.find(run)
+        return self._log_lines(found.id, follow)
+
+    def _log_lines(self, run: str, follow: bool) -> Iterator[str]:
+        path, rest, position = self.home.run(run).log, b"", 0
+        while True:
+            ended = not follow or self.run(run).status in ENDED  # before reading: what it wrote last is then there
+            data = _read_from(path, position)
+            position += len(data)
+            *lines, rest = (rest + data).split(b"\n")
+            yield from map(_clean, lines)
+            if ended:
+                if rest:
+                    yield _clean(rest)
+                return
+            if not data:
+                time.sleep(_LOOK_EVERY)
+
+    def wait(
+        self,
+        runs: Iterable[str],
+        on_change: Callable[[Run], None] | None = None,
+        *,
+        timeout: float | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> list[Run]:
+        """Returns the runs when all have ended, or at the `timeout` (seconds), or when `stop` says so.
+
+        on_change is told of every change of a status or its reason, and of each as it is at the beginning.
+        """
+        ids = [self.catalog.find(run).id for run in runs]
+        known: dict[str, Run] = {}
+        begin = time.monotonic()
+        looked_after = float("-inf")
+        while True:
+            now = time.monotonic()
+            for run in ids:
+                if run in known and known[run].status in ENDED:
+                    continue
+                seen = self._settled(self.catalog.get(run))
+                before, known[run] = known.get(run), seen
+                if on_change and (before is None or (before.status, before.reason) != (seen.status, seen.reason)):
+                    on_change(seen)
+            going_on = {run.status for run in known.values()} - ENDED
+            if not going_on or stop() or (timeout is not None and now - begin >= timeout):
+                return [known[run] for run in ids]
+            if going_on & WAITING and not self.readonly and now - looked_after > _SCHEDULER_EVERY:
+                looked_after = now
+                self.ensure_scheduler()
+            time.sleep(max(_LOOK_EVERY, 5 * (time.monotonic() - now)))  # a long list is looked at less often
+
+    def _settled(self, run: Run) -> Run:
+        if run.status not in ACTIVE:
+            return run
+        if self.readonly:
+            return evidence.as_seen(self.home, run)
+        return evidence.settle(self.catalog, self.home, run)
+
+    # Steering
+
+    def stop(self, run: str) -> Run:
+        """Asks a run to checkpoint and end; one that waits is not started. Raises NotPossible if it has ended."""
+        return self._end(run, "stop")
+
+    def kill(self, run: str) -> Run:
+        """Ends a run at once, without a checkpoint. Raises NotPossible if it has ended."""
+        return self._end(run, "kill")
+
+    def _end(self, run: str, verb: str) -> Run:
+        found = self.run(run)
+        if found.status in WAITING:
+            reason, now = "stopped before it was started", time.time()
+            stopped = self.catalog.transition(found.id, WAITING, status=Status.STOPPED, reason=reason, ended=now)
+            if stopped:
+                return stopped
+            found = self.run(found.id)
+        self._require(found, ACTIVE, "one that has not ended")
+        self.catalog.command(Command(run=found.id, verb=verb, at=time.time(), by=f"pid {os.getpid()}"))
+        self.ensure_scheduler()
+        return found
+
+    def remove(self, runs: Iterable[str]) -> list[str]:
+        """Forgets runs and deletes their files, all or none; published datasets and models stay. Returns their ids.
+
+        Raises NotPossible for one that is active or that another needs which has not ended.
+        """
+        found = [self.run(run) for run in runs]
+        ids = {run.id for run in found}
+        with self.catalog.lock():
+            for run in found:
+                self._require(
+                    self.catalog.get(run.id), frozenset(Status) - ACTIVE, "one that is not active", "stop it first"
+                )
+            for other in self.catalog.by_status(WAITING | ACTIVE):
+                if other.id not in ids and (needed := ids & set(other.spec.needs)):
+                    raise NotPossible(
+                        f"run {min(needed)}: required one that no other needs, got one that {other.id} waits for; "
+                        f"stop or remove {other.id} first"
+                    )
+            self.catalog.remove(ids)
+        for run in found:
+            self._delete(self.home.run(run.id).folder)
+        return [run.id for run in found]
+
+    def _delete(self, folder: Path) -> None:
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise atomic.store_error(error, folder) from error
+
+    def archive(self, run: str, archived: bool = True) -> Run:
+        """Puts a run aside, or takes it back. Raises UnknownName."""
+        return self.catalog.edit(self.catalog.find(run).id, archived=archived)
+
+    def tag(self, run: str, add: Sequence[str] = (), remove: Collection[str] = ()) -> Run:
+        """Adds and removes tags. Raises UnknownName; SpecError for a tag with spaces or commas."""
+        with self.catalog.lock():
+            found = self.catalog.find(run)
+            tags = planning.tags(tag for tag in (*found.spec.tags, *add) if tag not in remove)
+            return self.catalog.edit(found.id, spec=msgspec.structs.replace(found.spec, tags=tags))
+
+    def note(self, run: str, text: str) -> Run:
+        """Replaces the note of a run. Raises UnknownName."""
+        return self.catalog.edit(self.catalog.find(run).id, note=text)
+
+    # Shelves
+
+    def datasets(self) -> list[Shelved]:
+        """Published datasets, by name."""
+        return self.catalog.shelved("dataset")
+
+    def models(self) -> list[Shelved]:
+        """Published models, by name."""
+        return self.catalog.shelved("model")
+
+    # Scheduler
+
+    def ensure_scheduler(self) -> None:
+        """Starts this machine's scheduler of this home if it is not there. Raises ServiceError."""
+        scheduler.ensure_scheduler(self.home)
+
+    def _require(self, run: Run, states: Collection[Status], required: str, hint: str = "") -> None:
+        if run.status not in states:
+            raise NotPossible(
+                f"run {run.id}: required {required}, got one that is {run.status}" + (f"; {hint}" if hint else "")
+            )
+
+
+def _read_from(path: Path, position: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise atomic.store_error(error, path) from error
+
+
+def _clean(line: bytes) -> str:
+    """A line for a terminal: of a progress bar that was drawn over and over, the last."""
+    shown = line.decode(errors="replace").rstrip("\r").rpartition("\r")[2]
+    return _ESCAPES.sub("", shown)

@@ -1,0 +1,181 @@
+"""From what a person asks for to specs that can be submitted, or every reason why they cannot."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from engine import schema
+from engine.api import Problem, Resources, RunSpec, TaskDescription, Value
+from engine.describe import Catalogue, check
+from engine.errors import ServiceError, SpecError, UnknownName
+from engine.launchers import LAUNCHERS
+from engine.paths import Home
+from engine.records import ENDED, Run, Status
+from engine.store.catalog import Catalog
+
+
+def combinations(
+    task: str,
+    raw: Mapping[str, Any],
+    grid: Mapping[str, Sequence[Any]],
+    seeds: Sequence[int],
+    resources: Resources,
+    needs: Sequence[str],
+    tags: Sequence[str],
+    name: str,
+) -> list[RunSpec]:
+    """A spec, not yet completed, for every combination of the grid's values with every seed. Raises SpecError."""
+    twice = [
+        Problem(key, "a value or a grid", "both", f"leave out {key}=... or the grid") for key in grid if key in raw
+    ]
+    if twice:
+        raise SpecError(twice)
+    return [
+        RunSpec(
+            task=task,
+            params={**raw, **chosen},
+            seed=seed,
+            resources=resources,
+            needs=tuple(needs),
+            tags=tuple(tags),
+            name=name,
+        )
+        for chosen, seed in schema.expand(grid, seeds)
+    ]
+
+
+class Planner:
+    """Completes specs: parameters typed and with their defaults, references found, the tasks' own checks passed.
+
+    find: a run by id, its beginning or its name, with its true status. Raises UnknownName.
+    """
+
+    def __init__(self, home: Home, catalog: Catalog, known: Catalogue, find: Callable[[str], Run]) -> None:
+        self._home, self._catalog, self._known, self._find = home, catalog, known, find
+
+    def complete(self, specs: Sequence[RunSpec]) -> list[RunSpec]:
+        """The specs as they are stored; what a parameter refers to and what is needed is among their needs, by id.
+
+        Raises SpecError with every problem of all of them; UnknownName for a task; ServiceError if it cannot be asked.
+        """
+        problems: dict[Problem, None] = {}
+        groups: dict[bytes, list[int]] = {}  # specs that differ in their seed only are completed and checked once
+        for i, spec in enumerate(specs):
+            groups.setdefault(msgspec.json.encode((spec.task, spec.params, spec.needs)), []).append(i)
+        completed: list[tuple[list[int], str, dict[str, Value], tuple[str, ...]]] = []
+        for members in groups.values():
+            spec = specs[members[0]]
+            try:
+                params, needs = self._completed(spec)
+            except SpecError as error:
+                problems.update(dict.fromkeys(error.problems))
+            else:
+                completed.append((members, spec.task, params, needs))
+        problems.update(dict.fromkeys(_of_resources(specs)))
+        for answer in check(self._home, [(task, params) for _, task, params, _ in completed]):
+            problems.update(dict.fromkeys(answer.problems))
+        if problems:
+            raise SpecError(problems)
+        made = {i: (params, needs) for members, _, params, needs in completed for i in members}
+        return [
+            msgspec.structs.replace(spec, params=made[i][0], needs=made[i][1], tags=tags(spec.tags))
+            for i, spec in enumerate(specs)
+        ]
+
+    def _completed(self, spec: RunSpec) -> tuple[dict[str, Value], tuple[str, ...]]:
+        """Parameters and needs of a spec. Raises SpecError."""
+        description = described(self._known, spec.task)
+        params = schema.complete(description.schema, spec.params)
+        needs: dict[str, None] = {}
+        problems: list[Problem] = []
+        names: dict[tuple[str, str], str] = {}
+        for need in spec.needs:
+            try:
+                needs[self._run("needs", need).id] = None
+            except SpecError as error:
+                problems += error.problems
+        for field, kind, name in schema.references(description.schema, params):
+            try:
+                names[field, name], needed = (self._dataset if kind == "dataset" else self._need)(field, name)
+            except SpecError as error:
+                problems += error.problems
+            else:
+                needs.update(dict.fromkeys(needed))
+        if problems:
+            raise SpecError(problems)
+        return schema.replace_references(description.schema, params, names), tuple(needs)
+
+    def _need(self, field: str, name: str) -> tuple[str, tuple[str, ...]]:
+        found = self._run(field, name)
+        return found.id, (found.id,)
+
+    def _dataset(self, field: str, name: str) -> tuple[str, tuple[str, ...]]:
+        """A dataset on the shelf by its name; one that is not there yet by the run that makes it."""
+        try:
+            return self._catalog.shelf("dataset", name).name, ()
+        except UnknownName as unknown:
+            no_dataset = unknown
+        try:
+            found = self._run(field, name)
+        except SpecError as error:
+            if not isinstance(error.__cause__, UnknownName):
+                raise
+            required = "the name of a dataset, or the run that makes it"
+            raise SpecError([Problem(field, required, name, _mending(no_dataset))]) from None
+        if found.status is Status.DONE and not any(item.run == found.id for item in self._catalog.shelved("dataset")):
+            raise SpecError([Problem(field, "a run that published a dataset", f"{found.id}, which published none")])
+        return found.id, (found.id,)
+
+    def _run(self, field: str, name: str) -> Run:
+        """A run that is done, or may yet be. Raises SpecError; from UnknownName if there is none."""
+        try:
+            found = self._find(name)
+        except UnknownName as error:
+            raise SpecError([Problem(field, "the id or name of a run", name, _mending(error))]) from error
+        if found.status in ENDED and found.status is not Status.DONE:
+            got = f"{found.id}, which is {found.status}"
+            raise SpecError([Problem(field, "a run that is done, or will be", got, "resume or retry that one first")])
+        return found
+
+
+def described(known: Catalogue, task: str) -> TaskDescription:
+    """Raises UnknownName; ServiceError for a task that is there and broken."""
+    if task in known.tasks:
+        return known.tasks[task]
+    for broken in known.broken:
+        if broken.key == task:
+            raise ServiceError(f"task {task}: required one that can be loaded, got {broken.error} in {broken.file}")
+    hint = schema.suggestion(task, known.tasks)
+    options = ", ".join(known.tasks) or "none, as no package that brings tasks is installed"
+    raise UnknownName(f"task: required one of {options}, got {task}" + (f"; {hint}" if hint else ""))
+
+
+def identity(spec: RunSpec) -> str:
+    """A hash of task, parameters and seed: the same work has the same identity, whatever it is called or granted."""
+    work = msgspec.json.encode([spec.task, spec.params, spec.seed], order="sorted")
+    return hashlib.sha256(work).hexdigest()[:16]
+
+
+def _of_resources(specs: Iterable[RunSpec]) -> list[Problem]:
+    wrong = dict.fromkeys(spec.resources.launcher for spec in specs if spec.resources.launcher not in LAUNCHERS)
+    return [
+        Problem("launcher", f"one of {', '.join(LAUNCHERS)}", name, schema.suggestion(name, LAUNCHERS))
+        for name in wrong
+    ]
+
+
+def tags(given: Iterable[str]) -> tuple[str, ...]:
+    """Each once. Raises SpecError for one that a filter could not name."""
+    found = tuple(dict.fromkeys(tag.strip() for tag in given))
+    if bad := [tag for tag in found if not tag or "," in tag or any(letter.isspace() for letter in tag)]:
+        raise SpecError([Problem("tags", "words without spaces or commas", bad[0] or "nothing")])
+    return found
+
+
+def _mending(error: UnknownName) -> str:
+    """The part of a message that says how to mend it."""
+    return str(error).partition("; ")[2]
