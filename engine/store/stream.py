@@ -13,6 +13,7 @@ one that was measured only where points become documents.
 
 from __future__ import annotations
 
+import mmap
 import os
 import threading
 import time
@@ -43,6 +44,7 @@ POINTS = "metrics"
 _TORN = b" torn\n"  # makes the line that a killed writer left unreadable for good
 _READ = 1 << 22
 _TAIL = 1 << 16
+_BLOCK = 4096
 
 
 class Header(msgspec.Struct, kw_only=True, rename={"kind": "sciml_tui"}):
@@ -62,7 +64,7 @@ class _Line(msgspec.Struct, kw_only=True):
 
 
 _line_decoder = msgspec.json.Decoder(_Line)
-_columns_decoder = msgspec.json.Decoder(dict[str, list[float | None]])
+_columns_decoder = msgspec.json.Decoder(dict[str, list[float]])
 _encoder = msgspec.json.Encoder()
 
 
@@ -121,9 +123,9 @@ class StreamWriter:
         """Writes what waits; `durable` also waits for the disk, for the sake of a checkpoint that refers to it."""
         with self._lock:
             self._batch()
-            if self._lines:
-                self._write(b"".join(self._lines))
-                self._lines.clear()
+            while self._lines:  # one by one: if the disk is full, a reader has taken whole lines or nothing
+                self._write(self._lines[0])
+                del self._lines[0]
             self._waiting.clear()
             if durable:
                 try:
@@ -269,10 +271,13 @@ class StreamReader:
             found = {name for name, texts in self._documents.items() if texts}
             return found | {POINTS} if self._points.length else found
 
-    def point(self, number: int) -> dict[str, float]:
-        """A point (from 0) as a document: only the values that were reported, `step` a whole number."""
+    def points(self, begin: int = 0, end: int | None = None) -> Iterator[dict[str, float]]:
+        """Points as documents: only the values that were reported, `step` a whole number."""
         with self._lock:
-            return self._points.document(number)
+            stop = self._points.length if end is None else min(end, self._points.length)
+            columns = self._points.views()
+        for first in range(begin, stop, _BLOCK):
+            yield from _as_documents(columns, first, min(first + _BLOCK, stop))
 
     def _open(self) -> bool:
         try:
@@ -392,8 +397,10 @@ def _check_header(fd: int, path: Path) -> bool:
 
 
 def _batch(text: msgspec.Raw) -> dict[str, list[float | None]]:
-    raw = bytes(text)
-    return codec.decode(raw) if codec.has_marks(raw) else _columns_decoder.decode(raw)
+    try:
+        return _columns_decoder.decode(text)  # type: ignore[return-value]
+    except msgspec.ValidationError:  # a value is missing or not finite
+        return codec.decode(bytes(text))
 
 
 class _StepOf(msgspec.Struct):
@@ -411,6 +418,10 @@ def _step(document: bytes) -> float:
         return float("-inf")
 
 
+_MISSING = 0x7FF8_0000_6D69_7373
+"""The bits of a missing value: a NaN like no other, so that one that was measured is told from it."""
+
+
 class _Columns:
     """Columns that grow. Written places are never written again, so that views handed out stay as they were."""
 
@@ -425,27 +436,37 @@ class _Columns:
             raise ValueError("columns of a batch differ in length")
         end = self.length + count
         if end > self._capacity:
-            self._grow(max(1024, 2 * end))
-        for name, values in batch.items():
-            column = self._columns.get(name)
-            if column is None:
-                column = self._columns[name] = self._empty(self._capacity)
+            self._move(max(1024, end + end // 2))
+        for name in batch:
+            if name not in self._columns:
+                self._columns[name] = _room(self._capacity)
+                self._forget(name, 0, self.length)
+        for name, column in self._columns.items():
+            if name not in batch:
+                self._forget(name, self.length, end)
+                continue
             written = column[self.length : end]
-            written[:] = values  # NumPy makes a NaN of None
-            missing = [row for row in np.flatnonzero(np.isnan(written)) if values[row] is None]
-            written.view(np.int64)[missing] = self._MISSING
+            written[:] = batch[name]  # NumPy makes a NaN of None
+            missing = [row for row in np.flatnonzero(np.isnan(written)) if batch[name][row] is None]
+            written.view(np.int64)[missing] = _MISSING
         self.length = end
 
     def rewind(self, step: float) -> None:
-        if not self.length:
-            return
-        kept = np.flatnonzero(self._columns["step"][: self.length] <= step)
-        self._capacity, before = max(1024, 2 * len(kept)), self._columns
-        self._columns = {}
-        for name, values in before.items():
-            column = self._columns[name] = self._empty(self._capacity)
-            column[: len(kept)] = values[kept]
-        self.length = len(kept)
+        if self.length:
+            kept = np.flatnonzero(self._columns["step"][: self.length] <= step)
+            self.length = len(kept)
+            self._move(max(1024, 2 * self.length), kept)
+
+    def _move(self, capacity: int, rows: np.ndarray | slice | None = None) -> None:
+        """To new arrays: of those handed out before, nothing is overwritten."""
+        rows = slice(self.length) if rows is None else rows
+        for name, column in self._columns.items():
+            moved = self._columns[name] = _room(capacity)
+            moved[: self.length] = column[rows]
+        self._capacity = capacity
+
+    def _forget(self, name: str, begin: int, end: int) -> None:
+        self._columns[name].view(np.int64)[begin:end] = _MISSING
 
     def views(self) -> dict[str, np.ndarray]:
         views = {name: column[: self.length] for name, column in self._columns.items()}
@@ -456,34 +477,29 @@ class _Columns:
     def last(self) -> dict[str, float]:
         found = {}
         for name, column in self._columns.items():
+            bits = column.view(np.int64)
             for row in range(self.length - 1, -1, -1):
-                if not self._is_missing(column, row):
+                if bits[row] != _MISSING:
                     found[name] = float(column[row])
                     break
         return found
 
-    def document(self, row: int) -> dict[str, float]:
-        found = {
-            name: float(column[row]) for name, column in self._columns.items() if not self._is_missing(column, row)
-        }
-        found["step"] = int(found["step"])
-        return found
 
-    # A missing value is a NaN with bits of its own: a NaN that was measured has others.
-    _MISSING = 0x7FF8_0000_6D69_7373
+def _as_documents(columns: Mapping[str, np.ndarray], begin: int, end: int) -> list[dict[str, float]]:
+    blocks = {name: column[begin:end] for name, column in columns.items()}
+    lists = {name: block.tolist() for name, block in blocks.items()} | {
+        "step": blocks["step"].astype(np.int64).tolist()
+    }
+    documents = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+    for name, block in blocks.items():
+        for row in np.flatnonzero(block.view(np.int64) == _MISSING).tolist():
+            del documents[row][name]
+    return documents
 
-    def _empty(self, size: int) -> np.ndarray:
-        return np.full(size, self._MISSING, np.int64).view(np.float64)
 
-    def _is_missing(self, column: np.ndarray, row: int) -> bool:
-        value = column[row]
-        return bool(value != value) and int(column.view(np.int64)[row]) == self._MISSING
-
-    def _grow(self, capacity: int) -> None:
-        for name, column in self._columns.items():
-            grown = self._columns[name] = self._empty(capacity)
-            grown[: self.length] = column[: self.length]
-        self._capacity = capacity
+def _room(size: int) -> np.ndarray:
+    """Pages straight from the system: those not written yet take no memory, and all go back when they are let go."""
+    return np.frombuffer(mmap.mmap(-1, 8 * size), np.float64)
 
 
 # The stream as a TinyDB
@@ -500,7 +516,7 @@ class _Rows(Mapping[str, dict[str, Any]]):
         if not 0 <= number < len(self):
             raise KeyError(key)
         if self._table == POINTS:
-            return self._reader.point(number)
+            return next(self._reader.points(number, number + 1))
         return self._reader.documents(self._table)[number]
 
     def __iter__(self) -> Iterator[str]:
@@ -510,9 +526,8 @@ class _Rows(Mapping[str, dict[str, Any]]):
         return self._reader.length if self._table == POINTS else len(self._reader.documents(self._table))
 
     def items(self) -> Any:
-        if self._table == POINTS:
-            return ((key, self[key]) for key in self)
-        return ((str(n), document) for n, document in enumerate(self._reader.documents(self._table), 1))
+        documents = self._reader.points() if self._table == POINTS else self._reader.documents(self._table)
+        return ((str(number), document) for number, document in enumerate(documents, 1))
 
 
 class StreamStorage(Storage):
