@@ -32,7 +32,8 @@ TICK = 0.1
 """Seconds between two looks at the catalogue; deaths are noticed at once, through pidfds."""
 _LOOK_AGAIN = 5.0  # at evidence without an event, and at GPUs that others may have left
 _LAUNCHES_A_TURN = 4  # so that deaths and commands are seen while many runs are launched
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 2.0  # after steps that failed
+_TELL_AGAIN = 60.0
 
 
 class Scheduler:
@@ -53,6 +54,7 @@ class Scheduler:
         self._place_now = True
         self._looked = self._placed = self._busy = time.monotonic()
         self._failures = 0
+        self._told: dict[str, tuple[str, float]] = {}
         self._steps = (self.take_in, self.reap, self.obey, self.place, self.leave_if_idle)
         catalog.refresh()
         for run in catalog.by_status(WAITING | ACTIVE):
@@ -72,10 +74,18 @@ class Scheduler:
     def _done(self, step: Callable[[], None]) -> bool:
         try:
             step()
-        except Exception as error:  # it must not end the scheduler: it is told, and the step is tried again
-            log.error("%s: %s", step.__name__, error, exc_info=None if isinstance(error, ScimlError) else error)
+        except Exception as error:  # noqa: BLE001  it must not end the scheduler: it is told, the step is tried again
+            self._tell(step.__name__, error)
             return False
         return True
+
+    def _tell(self, where: str, error: Exception) -> None:
+        """Logs what goes wrong, with its traceback if nobody foresaw it; what is the same as before, once a minute."""
+        text, at = self._told.get(where, ("", 0.0))
+        if str(error) == text and time.monotonic() - at < _TELL_AGAIN:
+            return
+        self._told[where] = str(error), time.monotonic()
+        log.error("%s: %s", where, error, exc_info=None if isinstance(error, ScimlError) else error)
 
     def _pause(self) -> None:
         if self.leaving:
@@ -101,7 +111,7 @@ class Scheduler:
             except UnknownName:
                 self._drop(run)
             except StoreCorrupt as error:
-                log.error("%s", error)
+                self._tell(run, error)
                 self._drop(run)
 
     def reap(self) -> None:
@@ -127,10 +137,10 @@ class Scheduler:
         """Starts, skips or blocks waiting runs."""
         if not self.waiting or not (self._place_now or time.monotonic() - self._placed >= _LOOK_AGAIN):
             return
-        self._place_now, self._placed = False, time.monotonic()
         active = list(self.active.values())
         capacity = self._capacity(active)
         decisions = schedule.decide(self.waiting.values(), active, self._needs(), capacity)
+        self._place_now, self._placed = False, time.monotonic()
         self._write_down([decision for decision in decisions if not isinstance(decision, Start)])
         starts = [decision for decision in decisions if isinstance(decision, Start)]
         for start in starts[:_LAUNCHES_A_TURN]:
@@ -227,7 +237,7 @@ class Scheduler:
         try:
             found = self._gpus.inventory()
         except ServiceError as error:
-            log.warning("%s", error)
+            self._tell("inventory", error)
             return Capacity(cpus=self.settings.slots, gpus=None)
         leased = gpus.leases(active)
         ours = self._pids(active) if leased else ()
@@ -287,8 +297,8 @@ class Scheduler:
         job = Job(runs=(run.id,), attempt=run.attempt, cpus=start.cpus, gpus=start.gpus, grace=self.settings.grace)
         try:
             handle = launchers.launcher(run.spec.resources.launcher).start(self.home, job, held)
-        except Exception as error:  # whatever it is, it is this run's: the others go on
-            log.error("%s: %s", run.id, error, exc_info=None if isinstance(error, ScimlError) else error)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is this run's: the others go on
+            self._tell(run.id, error)
             if not self.home.run(run.id).started(run.attempt).exists():
                 self._fail(run, str(error))
             return
