@@ -153,12 +153,10 @@ class StreamWriter:
         self.close()
 
     def _begin(self) -> None:
-        size = os.fstat(self._fd).st_size
-        if size == 0:
+        if not _check_header(self._fd, self.path):
+            os.ftruncate(self._fd, 0)
             atomic.append(self._fd, _encoder.encode(Header()) + b"\n")
-            return
-        _check_header(self._fd, self.path)
-        if os.pread(self._fd, 1, size - 1) != b"\n":
+        elif os.pread(self._fd, 1, os.fstat(self._fd).st_size - 1) != b"\n":
             atomic.append(self._fd, _TORN)
 
     def _ready(self) -> None:

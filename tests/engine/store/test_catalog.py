@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -253,6 +254,24 @@ def test_threads_share_a_catalogue(catalog):
     assert errors == []
     assert len(catalog.by_status([Status.DONE])) == 80
     assert seen == set(ids(catalog.runs()))
+
+
+def test_what_is_acknowledged_has_reached_the_disk_once_for_a_batch(home, monkeypatch):
+    synced = []
+    fdatasync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append(fd) or fdatasync(fd))
+    catalog = Catalog(home)
+    catalog.add([a_run() for _ in range(50)])
+    assert len(synced) == 1
+    catalog.edit("r0001", note="x")
+    assert len(synced) == 2
+    with catalog.lock():
+        for run in ("r0001", "r0002", "r0003"):
+            catalog.transition(run, WAITING, status=Status.DONE)
+    assert len(synced) == 3
+    catalog.runs()
+    assert catalog.transition("r0001", WAITING, status=Status.DONE) is None
+    assert len(synced) == 3
 
 
 def test_looking_only_needs_no_home(tmp_path):
