@@ -5,6 +5,8 @@ NaN and infinity are not JSON: they are null here. Where they must be told from 
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from engine.tables import Table, flat
@@ -13,12 +15,16 @@ SUFFIX = ".json"
 
 
 def render(table: Table) -> str:
+    return msgspec.json.format(msgspec.json.encode(document(table)), indent=2).decode() + "\n"
+
+
+def document(table: Table) -> dict[str, Any]:
+    """What is written, as data; NaN is in it still."""
     names, rows = flat(table)
-    document = {
+    return {
         "title": table.title,
         "metadata": table.meta,
         "notes": table.notes,
         "columns": [{"key": c.key, "title": c.title, "unit": c.unit, "kind": c.kind} for c in table.columns],
         "records": [dict(zip(names, row, strict=True)) for row in rows],
     }
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"

@@ -1,0 +1,156 @@
+"""What the verbs print: plain lines, aligned by terminal cells; colour only where somebody looks.
+
+Deliberately without rich, whose import costs as much as a whole `ls`; live displays (`tui.live`) use it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple, TextIO
+
+import msgspec
+
+from engine.cells import shown as cell_text
+from engine.tables import Table
+from tui import palette
+from tui.text import clean, fit, shown, to_ascii, width
+
+Align = Literal["left", "right"]
+
+_CUBE = (0x00, 0x5F, 0x87, 0xAF, 0xD7, 0xFF)
+_GAP = "  "
+
+
+class Styled(NamedTuple):
+    """A text and its colour (`#rrggbb`)."""
+
+    text: str
+    colour: str
+
+
+Text = str | Styled
+
+
+def can_show(text: str, file: TextIO | None = None) -> bool:
+    """Whether the encoding of a stream (stdout) has these characters."""
+    try:
+        text.encode((file or sys.stdout).encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def is_terminal(file: TextIO | None = None) -> bool:
+    return (file or sys.stdout).isatty()
+
+
+def terminal_width() -> int | None:
+    """Cells of a line, or None where nothing needs to fit: a file or a pipe takes lines of any length."""
+    return shutil.get_terminal_size().columns if is_terminal() else None
+
+
+def say(line: str = "") -> None:
+    """A line of the result."""
+    sys.stdout.write(line + "\n")
+
+
+def hint(line: str) -> None:
+    """A line beside the result, on stderr: never in the way of a pipe."""
+    sys.stdout.flush()
+    sys.stderr.write(shown(line) + "\n")
+    sys.stderr.flush()
+
+
+def confirmed(question: str) -> bool:
+    """Asks, where there is somebody to ask; elsewhere the command itself is the answer."""
+    if not (is_terminal() and sys.stdin.isatty()):
+        return True
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def emit(value: Any, *, compact: bool = False) -> None:
+    """JSON on stdout, strict: NaN and infinity are null. Compact: on one line, for long columns of numbers."""
+    text = msgspec.json.encode(value)
+    say((text if compact else msgspec.json.format(text, indent=2)).decode())
+
+
+def paint(text: Text) -> str:
+    """With its colour, on a terminal that wants it (NO_COLOR, TERM=dumb)."""
+    if isinstance(text, str):
+        return text
+    if not is_terminal() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text.text
+    return f"\x1b[38;5;{_xterm(text.colour)}m{text.text}\x1b[0m"
+
+
+def _xterm(colour: str) -> int:
+    """The palette's colours are exact entries of the xterm cube or its greys."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    if red == green == blue:
+        return 232 + (red - 8) // 10
+    return 16 + 36 * _CUBE.index(red) + 6 * _CUBE.index(green) + _CUBE.index(blue)
+
+
+def status(name: str) -> Styled:
+    """`✓ done`, in the status's colour."""
+    glyph, colour = palette.status(name)
+    return Styled(f"{glyph} {name}", colour)
+
+
+def grid(
+    rows: Iterable[Sequence[Text]], aligns: Sequence[Align], *, room: int | None = None, flexible: int | None = None
+) -> list[str]:
+    """Aligned lines. With `room`, the `flexible` column gives way so that a line fits, and the rest is cut."""
+    rows = list(rows)
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    if room is not None and flexible is not None:
+        excess = sum(widths) + len(_GAP) * (len(widths) - 1) - room
+        widths[flexible] = max(widths[flexible] - max(excess, 0), min(8, widths[flexible]))
+    lines = []
+    for row in rows:
+        cells = [_fitted(cell, wide, align) for cell, wide, align in zip(row, widths, aligns, strict=True)]
+        lines.append(_GAP.join(cells).rstrip())
+    return lines
+
+
+def _width(text: Text) -> int:
+    return width(text.text if isinstance(text, Styled) else text)
+
+
+def _fitted(text: Text, cells: int, align: Align) -> str:
+    if isinstance(text, Styled):
+        return paint(Styled(fit(text.text, cells, align), text.colour))
+    return fit(text, cells, align)
+
+
+def table_lines(table: Table) -> list[str]:
+    """A table with its title, rule and notes."""
+    head = [shown(column.title) for column in table.columns]
+    body = [
+        [shown(cell_text(cell, column.kind)) for cell, column in zip(row, table.columns, strict=True)]
+        for row in table.rows
+    ]
+    lines = grid([head, *body], [column.align for column in table.columns])
+    rule = palette.glyph("rule") * max(map(width, lines))
+    title = [shown(table.title)] if table.title else []
+    return [*title, rule, lines[0], rule, *lines[1:], rule, *map(shown, table.notes)]
+
+
+def definitions(pairs: Iterable[tuple[str, Text]], indent: int = 2) -> list[str]:
+    """`key  value` lines with the values aligned."""
+    pairs = list(pairs)
+    wide = max((width(key) for key, _ in pairs), default=0)
+    return [f"{' ' * indent}{fit(key, wide)}{_GAP}{paint(value)}".rstrip() for key, value in pairs]
+
+
+def message(text: str) -> str:
+    """An error for people, each of its lines made harmless, the ones after the first indented under it."""
+    lines = [clean(line) for line in text.splitlines()] or [""]
+    if palette.is_ascii():
+        lines = [to_ascii(line) for line in lines]
+    return "\n  ".join(lines)

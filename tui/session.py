@@ -1,0 +1,43 @@
+"""What the global options of the command line say, and the client they lead to."""
+
+from __future__ import annotations
+
+import shlex
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from engine.errors import RequestError
+from tui import palette
+from tui.render import can_show
+
+if TYPE_CHECKING:
+    from engine.client import Client
+
+
+class Session:
+    """One invocation of `sciml-tui`. Verbs find it as `ctx.obj`."""
+
+    def __init__(
+        self, home: str | None = None, *, readonly: bool = False, ascii: bool = False, debug: bool = False
+    ) -> None:
+        self.home = home
+        self.readonly, self.ascii, self.debug = readonly, ascii, debug
+        palette.use_ascii(ascii or not can_show("✓β±–"))
+
+    @cached_property
+    def client(self) -> Client:
+        """Opens the home directory at its first use, so that `--help` and wrong requests touch nothing."""
+        from engine.client import Client
+        from engine.paths import Home
+
+        return Client(Home(self.home), readonly=self.readonly)
+
+    def command(self, words: str) -> str:
+        """A command line as a person would type it to come back to this home."""
+        home = f" --home {shlex.quote(self.home)}" if self.home else ""
+        return f"sciml-tui{home} {words}".rstrip()
+
+    def writable(self, what: str) -> None:
+        """Raises RequestError where nothing may be changed."""
+        if self.readonly:
+            raise RequestError(f"{what}: required a home that may be changed, got --readonly; leave that out")

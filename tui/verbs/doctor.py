@@ -1,0 +1,235 @@
+"""`doctor`: whether everything that runs need is there, and how to mend what is not."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import typer
+
+from engine.errors import ScimlError
+from engine.paths import Home
+from tui import palette
+from tui.render import Styled, definitions, emit, is_terminal, paint, say
+from tui.session import Session
+from tui.text import shown, size
+from tui.verbs.options import Json
+
+PYTHONS = ((3, 11), (3, 13))
+ROOM = 1e9
+"""Bytes free below which a warning is due; a pretraining run with its data takes about as much."""
+
+_LOGIND = ("/usr/lib/systemd", "/run/systemd", "/etc/systemd")
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the report. `mend` says what to do where it is not well."""
+
+    what: str
+    state: Literal["good", "warning", "bad"]
+    found: str
+    mend: str = ""
+
+
+def doctor(ctx: typer.Context, json: Json = False) -> None:
+    """Check this installation. Each line says how to mend what is wrong; the exit code is 1 then."""
+    findings = list(examine(ctx.obj))
+    if json:
+        emit(findings)
+    else:
+        for line in definitions((finding.what, _told(finding)) for finding in findings):
+            say(line)
+    if any(finding.state == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(session: Session) -> Iterator[Finding]:
+    """Every check in turn; one that fails in an unforeseen way is a finding itself."""
+    checks: list[Callable[[Session], Iterator[Finding]]] = [
+        _python, _torch, _gpus, _home, _locks, _tasks, _scheduler, _logout, _terminal
+    ]  # fmt: skip
+    for check in checks:
+        try:
+            yield from check(session)
+        except (ScimlError, OSError) as error:
+            yield Finding(what=check.__name__.strip("_"), state="bad", found=str(error), mend="see the message")
+
+
+def _told(finding: Finding) -> str:
+    glyph, colour = {
+        "good": palette.status("done"),
+        "warning": (palette.glyph("warning"), palette.ORANGE),
+        "bad": palette.status("failed"),
+    }[finding.state]
+    mend = f"; {finding.mend}" if finding.mend else ""
+    return f"{paint(Styled(glyph, colour))} {shown(finding.found)}{shown(mend)}"
+
+
+def _python(_: Session) -> Iterator[Finding]:
+    here = sys.version_info[:2]
+    good = PYTHONS[0] <= here <= PYTHONS[1]
+    yield Finding(
+        what="python",
+        state="good" if good else "bad",
+        found=f"{sys.version.split()[0]} ({sys.executable})",
+        mend="" if good else "make the environment anew with Python 3.11 to 3.13",
+    )
+
+
+def _torch(_: Session) -> Iterator[Finding]:
+    try:
+        version = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        yield Finding(what="torch", state="bad", found="not installed", mend="pip install torch (the README says how)")
+        return
+    yield Finding(what="torch", state="good", found=version)
+
+
+def _gpus(session: Session) -> Iterator[Finding]:
+    from engine.gpus import inventory
+
+    gpus = inventory()
+    if not gpus:
+        yield Finding(what="gpus", state="good", found=f"none: runs use the {os.cpu_count()} CPUs")
+    for gpu in gpus:
+        yield Finding(what="gpu", state="good", found=f"{gpu.index} {gpu.name}")
+    if gpus and _cpu_only():
+        mend = "install a torch with CUDA (the README says how), or runs stay on the CPU"
+        yield Finding(what="torch", state="bad", found="a build without CUDA, on a machine with a GPU", mend=mend)
+
+
+def _cpu_only() -> bool:
+    try:
+        return metadata.version("torch").endswith("+cpu")
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _home(session: Session) -> Iterator[Finding]:
+    home = Home(session.home)
+    if not session.readonly:
+        home.create()
+    folder = home.folder
+    if not folder.is_dir():
+        yield Finding(what="home", state="bad", found=f"{folder} is not there", mend="name another with --home DIR")
+        return
+    needed = os.R_OK | os.X_OK | (0 if session.readonly else os.W_OK)
+    if not os.access(folder, needed):
+        mend = "name another with --home DIR, or look only with --readonly"
+        yield Finding(what="home", state="bad", found=f"{folder} cannot be written", mend=mend)
+        return
+    yield Finding(what="home", state="good", found=str(folder))
+    if folder.stat().st_mode & 0o077:
+        mend = f"chmod 700 {folder}, unless that is meant"
+        yield Finding(what="home", state="warning", found="others on this machine can look into it", mend=mend)
+    free = shutil.disk_usage(folder).free
+    short = free < ROOM
+    yield Finding(
+        what="space",
+        state="warning" if short else "good",
+        found=f"{size(free)} free",
+        mend="free some, or name another home: a run that finds the disk full stops" if short else "",
+    )
+
+
+def _locks(session: Session) -> Iterator[Finding]:
+    """Tried out for real: on some network file systems a lock is granted to everybody."""
+    from engine.locks import acquire, held
+
+    home = Home(session.home)
+    if session.readonly or not home.folder.is_dir():
+        return
+    path = home.folder / f".doctor-{os.getpid()}.lock"
+    mend = "keep the home on a local disk: --home DIR"
+    try:
+        ours = acquire(path)
+        works = ours is not None and acquire(path) is None and held(path)
+        if ours is not None:
+            ours.release()
+        works = works and not held(path)
+    finally:
+        path.unlink(missing_ok=True)
+    if works:
+        yield Finding(what="locks", state="good", found="work on the home's file system")
+    else:
+        yield Finding(what="locks", state="bad", found="two processes can hold the same lock", mend=mend)
+
+
+def _tasks(session: Session) -> Iterator[Finding]:
+    catalogue = session.client.describe()
+    yield Finding(
+        what="tasks",
+        state="good" if catalogue.tasks else "bad",
+        found=", ".join(catalogue.tasks) or "none",
+        mend="" if catalogue.tasks else "install the package anew: pip install -e .",
+    )
+    for broken in catalogue.broken:
+        mend = f"mend or remove {broken.file}"
+        yield Finding(what="plugin", state="bad", found=f"{broken.key}: {broken.error}", mend=mend)
+
+
+def _scheduler(session: Session) -> Iterator[Finding]:
+    from engine import scheduler
+    from engine.records import WAITING
+
+    found = scheduler.status(session.client.home)
+    waiting = len(session.client.catalog.by_status(WAITING))
+    if found["alive"]:
+        yield Finding(what="scheduler", state="good", found=f"runs as process {found['pid']}")
+    elif waiting:
+        mend = "sciml-tui scheduler start (its log is in the home's logs/)"
+        yield Finding(what="scheduler", state="bad", found=f"none, and {waiting} runs wait for it", mend=mend)
+    else:
+        yield Finding(what="scheduler", state="good", found="none; it starts with the next run")
+
+
+def _logout(_: Session) -> Iterator[Finding]:
+    """systemd-logind may be told to kill what a login leaves behind, sessions of their own included."""
+    if not Path("/run/systemd/system").is_dir():
+        yield Finding(what="logout", state="good", found="runs outlive it (no systemd-logind)")
+    elif kills_user_processes():
+        mend = "start it outside: systemd-run --user --scope sciml-tui scheduler start (once: loginctl enable-linger)"
+        yield Finding(what="logout", state="warning", found="KillUserProcesses=yes ends runs", mend=mend)
+    else:
+        yield Finding(what="logout", state="good", found="runs outlive it")
+
+
+def kills_user_processes(roots: tuple[str, ...] = _LOGIND) -> bool:
+    """What logind.conf and its drop-ins say of KillUserProcesses; the last one counts, none means no."""
+    files = [Path(root, "logind.conf") for root in roots]
+    files += sorted((f for root in roots for f in Path(root, "logind.conf.d").glob("*.conf")), key=lambda f: f.name)
+    verdict = False
+    for file in files:
+        parser = configparser.ConfigParser(strict=False, interpolation=None)
+        try:
+            parser.read(file)
+        except (configparser.Error, UnicodeDecodeError):
+            continue
+        verdict = parser.getboolean("Login", "KillUserProcesses", fallback=verdict)
+    return verdict
+
+
+def _terminal(_: Session) -> Iterator[Finding]:
+    encoding = (sys.stdout.encoding or "ascii").lower()
+    if not is_terminal():
+        yield Finding(what="terminal", state="good", found=f"none: output goes to a pipe or a file, in {encoding}")
+        return
+    columns, rows = shutil.get_terminal_size()
+    depth = "true colour" if os.environ.get("COLORTERM") in ("truecolor", "24bit") else "256 colours or fewer"
+    colours = "no colour (NO_COLOR)" if os.environ.get("NO_COLOR") else depth
+    term = os.environ.get("TERM", "")
+    found = f"{term or 'TERM is not set'}, {columns} x {rows}, {colours}, {encoding}"
+    if not encoding.startswith("utf"):
+        mend = "set LANG to a UTF-8 locale (C.UTF-8); until then everything is drawn as with --ascii"
+        yield Finding(what="terminal", state="warning", found=found, mend=mend)
+    elif term in ("", "dumb") or columns < 80 or rows < 24:
+        yield Finding(what="terminal", state="warning", found=found, mend="the app wants 80 x 24 and a TERM")
+    else:
+        yield Finding(what="terminal", state="good", found=found)

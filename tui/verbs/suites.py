@@ -1,0 +1,218 @@
+"""`suite` and `demo`: figures and tables of the papers, run and reported. Only what is missing is run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import msgspec
+import typer
+
+from engine.api import Suite
+from engine.cells import moment
+from engine.errors import RequestError, UnknownName
+from engine.tables import Table, suite_table
+from tui.render import Align, Text, definitions, emit, grid, hint, say, table_lines, terminal_width
+from tui.session import Session
+from tui.text import clock, shown
+from tui.verbs.export import Force, Format, Output, format_of, write
+from tui.verbs.options import Json
+from tui.verbs.records import run_record
+from tui.verbs.watching import follow
+
+if TYPE_CHECKING:
+    from engine.suites import SuiteState
+
+DEMO = "demo"
+HEAD: tuple[Text, ...] = ("suite", "runs", "minutes", "title")
+ALIGNS: tuple[Align, ...] = ("left", "right", "right", "left")
+
+Key = Annotated[str, typer.Argument(metavar="NAME", help="As `suite ls` prints it.")]
+Scale = Annotated[str, typer.Option("--scale", help="smoke, quick or paper, of a suite that comes in several.")]
+
+
+def ls(ctx: typer.Context, json: Json = False) -> None:
+    """List the suites."""
+    session: Session = ctx.obj
+    known = list(session.client.describe().suites.values())
+    if json:
+        fields = ("key", "title", "summary", "scale", "minutes")
+        emit([{**{name: getattr(it, name) for name in fields}, "runs": [run.key for run in it.runs]} for it in known])
+        return
+    rows = [
+        [shown(it.key), str(len(it.runs)), "" if it.minutes is None else f"{it.minutes:g}", shown(it.title)]
+        for it in known
+    ]
+    for line in grid([HEAD, *rows], ALIGNS, room=terminal_width(), flexible=len(HEAD) - 1):
+        say(line)
+
+
+def demo(ctx: typer.Context, json: Json = False) -> None:
+    """Run the two comparisons.
+
+    A PINN with and without curriculum, an operator fine-tuned and from scratch: a few minutes on two cores. A second
+    time it shows what is there.
+    """
+    carry_out(ctx.obj, find(ctx.obj, DEMO), again=DEMO, json=json)
+
+
+def run(ctx: typer.Context, name: Key, scale: Scale = "", json: Json = False) -> None:
+    """Run what is missing of a suite, wait for it, and print its tables."""
+    suite = find(ctx.obj, name, scale)
+    carry_out(ctx.obj, suite, again=f"suite run {suite.key}", json=json)
+
+
+def report(
+    ctx: typer.Context,
+    name: Key,
+    scale: Scale = "",
+    table: Annotated[int | None, typer.Option("--table", min=1, help="Only this one, counted from 1.")] = None,
+    format: Format = "",
+    output: Output = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Print the tables of a suite from the runs that are there; nothing is run."""
+    from engine.suites import state
+
+    session: Session = ctx.obj
+    found = state(session.client, find(session, name, scale))
+    tables = tables_of(found)[slice(None) if table is None else slice(table - 1, table)]
+    if format or output:
+        text = rendered(tables, format or format_of(output))
+        if output is None:
+            sys.stdout.write(text)
+        else:
+            write(output, text, force=force)
+    elif json:
+        emit(_record(found, tables))
+    else:
+        _print(tables)
+    if found.missing:
+        absent, all_runs = len(found.missing), len(found.suite.runs)
+        hint(f"{absent} of {all_runs} runs are not there yet: {session.command(f'suite run {found.suite.key}')}")
+
+
+def find(session: Session, name: str, scale: str = "") -> Suite:
+    """The suite of a name; with a scale, the one called `name-scale` or that is of this scale. Raises UnknownName."""
+    known = session.client.describe().suites
+    fitting = [it for key, it in known.items() if key in (name, f"{name}-{scale}") and scale in ("", it.scale)]
+    if not fitting:
+        asked = f"{name} at scale {scale}" if scale else name
+        raise UnknownName(f"suite: required one of {', '.join(known) or 'none that is installed'}, got {asked}")
+    return fitting[0]
+
+
+def carry_out(session: Session, suite: Suite, *, again: str, json: bool) -> None:
+    """Starts what is missing, shows how it goes, then the tables. Exit code 1 if a run came to nothing."""
+    from engine.suites import start, state
+
+    out = sys.stderr if json else sys.stdout
+    begun = start(session.client, suite)
+    if begun.on_their_way:
+        _introduce(session, begun, out)
+        try:
+            follow(session, [run.id for run in begun.runs.values()], out)
+        except KeyboardInterrupt:
+            hint(_interrupted(session, begun, again))
+            raise
+        begun = state(session.client, suite)
+    elif not json:
+        _say_earlier(begun)
+    tables = tables_of(begun)
+    if json:
+        emit(_record(begun, tables))
+    else:
+        _print(tables)
+        _say_where(session, begun, again)
+    if not begun.is_complete:
+        raise typer.Exit(1)
+
+
+def tables_of(state: SuiteState) -> list[Table]:
+    """The suite's tables over the runs that are there, with where they come from."""
+    meta = {
+        "made by": f"sciml-tui {version('sciml-tui')}, {moment(time.time())}",
+        "suite": f"{state.suite.key} ({state.suite.scale}), {len(state.runs)} of {len(state.suite.runs)} runs",
+    }
+    return [msgspec.structs.replace(suite_table(it, state.runs), meta=meta) for it in state.suite.tables]
+
+
+def rendered(tables: list[Table], format: str) -> str:
+    """Tables one after another. Raises RequestError where the format holds one, and there are several."""
+    from engine.exporters import export
+
+    if format == "csv" and len(tables) != 1:
+        raise RequestError(f"table: required one table for CSV, got {len(tables)}; choose with --table 1")
+    return "\n".join(str(export(table, format)) for table in tables)
+
+
+def _record(state: SuiteState, tables: list[Table]) -> dict[str, Any]:
+    from engine.exporters.json import document
+
+    return {
+        "suite": state.suite.key,
+        "missing": state.missing,
+        "runs": {key: run_record(run) for key, run in state.runs.items()},
+        "tables": [document(table) for table in tables],
+    }
+
+
+def _print(tables: list[Table]) -> None:
+    for table in tables:
+        say()
+        for line in table_lines(table):
+            say(line)
+
+
+def _introduce(session: Session, state: SuiteState, out: TextIO) -> None:
+    suite, there = state.suite, len(state.runs) - len(state.on_their_way)
+    minutes = "" if suite.minutes is None else f", about {suite.minutes:g} minutes in all"
+    lines = [
+        f"{suite.title}: {len(suite.runs)} runs in background processes{minutes}",
+        f"kept in {session.client.home.folder}",
+        *([f"{there} of them are there already and are not run again"] if there else []),
+    ]
+    out.write("".join(f"{shown(line)}\n" for line in lines))
+    out.flush()
+
+
+def _say_earlier(state: SuiteState) -> None:
+    ended = [run.ended for run in state.runs.values() if run.ended is not None]
+    say(shown(state.suite.title))
+    if ended:
+        say(f"Nothing is run again: these are the results of {clock(min(ended))} to {clock(max(ended))}.")
+
+
+def _say_where(session: Session, state: SuiteState, again: str) -> None:
+    """Where the results are, and how to look at them again."""
+    from engine.suites import RESULTS
+
+    ids = [run.id for run in state.runs.values()]
+    shared = set.intersection(*(set(run.spec.tags) for run in state.runs.values())) if ids else set()
+    only = f" --filter tags={min(shared)}" if shared else ""
+    say()
+    for run in state.runs.values():
+        if run.status not in RESULTS:
+            say(f"{run.id} {run.status}: {shown(run.reason)} ({session.command(f'logs {run.id}')})")
+    if state.missing or not state.is_complete:
+        say(f"Not complete: {session.command(again)} goes on with what is missing.")
+    say(f"The runs are kept in {session.client.home.folder}. To look at them again:")
+    looks = [
+        (f"ls{only}", "the runs"),
+        *([(f"show {ids[-1]}", "all that is known of one")] if ids else []),
+        (f"suite report {state.suite.key}", "these tables, also for a paper: --format latex"),
+        ("", "the app"),
+    ]
+    for line in definitions((session.command(words), what) for words, what in looks):
+        say(line)
+
+
+def _interrupted(session: Session, state: SuiteState, again: str) -> str:
+    ids = " ".join(run.id for run in state.on_their_way)
+    return (
+        f"the runs go on in the background. {session.command('watch')} shows them, {session.command(again)} comes back "
+        f"to this; to end them: {session.command(f'stop {ids}')}"
+    )
