@@ -16,6 +16,8 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def home(sample_home: Home) -> Home:
+    for kept in sample_home.cache.iterdir():
+        kept.unlink()
     return sample_home
 
 

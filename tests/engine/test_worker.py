@@ -161,7 +161,7 @@ def test_a_spec_that_is_not_one_is_refused(sample_home: Home, spec: bytes | None
 
 def test_asked_to_stop_it_checkpoints_and_resumed_it_ends_as_if_never_stopped(sample_home: Home) -> None:
     whole = went(sample_home, steps=400)[2]
-    run = prepared(sample_home, "r0002", steps=400, pause=0.01)
+    run = prepared(sample_home, "r0002", steps=400, pause=0.1)
     process = start(sample_home, run)
     report = Report(sample_home, run)
     until(lambda: report.poll() and report.reader.length > 3)
@@ -173,7 +173,6 @@ def test_asked_to_stop_it_checkpoints_and_resumed_it_ends_as_if_never_stopped(sa
     report.poll()
     at = int(report.columns["step"][-1])
     assert at < 400
-    prepared(sample_home, run, steps=400)
     _, _, done = finish(sample_home, start(sample_home, run, 2), run, 2)
     assert done is not None
     assert whole is not None
