@@ -1,6 +1,6 @@
 """Supervises one run: detached from any terminal, holds the run's lock, owns its exit status, stops it gracefully.
 
-    python -I -S engine/shim.py --log FILE --started FILE --exit FILE --lock FD --grace SECONDS COMMAND...
+    python -I -S engine/shim.py --log FILE --started FILE --exit FILE --lock FD --grace SECONDS -- COMMAND...
 
 One lives beside every run, so it is small: the standard library only, started as a file without site-packages. It says
 one line of JSON (its own process and the worker's) once the worker is started, or one line of text why it cannot be.
@@ -13,7 +13,6 @@ With the worker ends all that it started, in whatever session: this process is t
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import json
 import os
@@ -21,7 +20,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, NoReturn
 
 if __name__ == "__main__":
     sys.path.append(str(Path(__file__).parents[1]))
@@ -39,7 +37,7 @@ _RESERVED = 512
 """Bytes set aside for `exit` at the start, so that a disk that has become full does not keep it from being written."""
 
 
-def _write(path: Path, values: dict[str, Any]) -> None:
+def _write(path: Path, values: dict[str, object]) -> None:
     """Writes JSON atomically and durably, into the blocks that `_reserve` set aside if it did."""
     part = _part(path)
     _put(part, json.dumps(values).ljust(_RESERVED))
@@ -123,7 +121,7 @@ class Shim:
             if pid == self.worker:
                 self.status = status
 
-    def evidence(self) -> dict[str, Any]:
+    def evidence(self) -> dict[str, object]:
         """How the worker ended, as `engine.records.Exit`."""
         assert self.status is not None
         by = os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else None
@@ -163,8 +161,8 @@ def _fork_held_back(command: list[str], log: int) -> tuple[int, int]:
         os._exit(127)
 
 
-def _fail(what: str, error: OSError) -> NoReturn:
-    sys.exit(f"{what}: {error.strerror or error}")
+def _failure(what: str, error: OSError) -> SystemExit:
+    return SystemExit(f"{what}: {error.strerror or error}")
 
 
 def _start(command: list[str], log: int, started: Path, grace: float) -> Shim:
@@ -172,7 +170,7 @@ def _start(command: list[str], log: int, started: Path, grace: float) -> Shim:
     try:
         worker, opener = _fork_held_back(command, log)
     except OSError as error:
-        _fail("cannot start another process", error)
+        raise _failure("cannot start another process", error) from None
     shim = Shim(worker, grace)
     people = {"shim": os.getpid(), "worker": worker}
     identities = {name: {"pid": pid, "start": processes.start_time(pid)} for name, pid in people.items()}
@@ -180,7 +178,7 @@ def _start(command: list[str], log: int, started: Path, grace: float) -> Shim:
     try:
         _write(started, evidence)
     except OSError as error:
-        _fail(f"cannot write {started}", error)
+        raise _failure(f"cannot write {started}", error) from None
     os.write(opener, b"1")
     os.close(opener)
     try:
@@ -209,7 +207,7 @@ def supervise(command: list[str], *, log: Path, started: Path, exit: Path, grace
         _reserve(exit)
         log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
-        _fail(f"cannot write {error.filename or started.parent}", error)
+        raise _failure(f"cannot write {error.filename or started.parent}", error) from None
     shim = _start(command, log_fd, started, grace)
     _let_go_of_the_terminal(log_fd)
     shim.wait()
@@ -222,17 +220,18 @@ def supervise(command: list[str], *, log: Path, started: Path, exit: Path, grace
     return None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="shim")
-    for name in ("log", "started", "exit"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--lock", type=int, required=True)
-    parser.add_argument("--grace", type=float, required=True)
-    parser.add_argument("command", nargs=argparse.REMAINDER)
-    args = parser.parse_args()
-    os.set_inheritable(args.lock, False)  # the worker must not keep it
-    supervise(args.command, log=args.log, started=args.started, exit=args.exit, grace=args.grace)
+def main(arguments: list[str]) -> None:
+    end = arguments.index("--")  # not argparse: half of this process's start would be its import
+    options = dict(zip(arguments[:end:2], arguments[1:end:2], strict=True))
+    os.set_inheritable(int(options["--lock"]), False)  # the worker must not keep it
+    supervise(
+        arguments[end + 1 :],
+        log=Path(options["--log"]),
+        started=Path(options["--started"]),
+        exit=Path(options["--exit"]),
+        grace=float(options["--grace"]),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

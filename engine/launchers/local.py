@@ -29,6 +29,7 @@ def start(home: Home, job: Job, held: Held, *, worker: Sequence[str] = ()) -> di
         *("--exit", str(paths.exit(job.attempt))),
         *("--lock", str(held.fd)),
         *("--grace", str(job.grace)),
+        "--",
     ]
     engine_worker = [sys.executable, "-P", "-m", "engine.worker", str(paths.folder), str(job.attempt)]
     process, said = detach.spawn(

@@ -47,7 +47,7 @@ class Supervised:
         held = locks.acquire(self.lock)
         files = ["--log", self.log, "--started", self.started, "--exit", self.exit]
         self.process = subprocess.Popen(
-            [PYTHON, "-I", "-S", shim.__file__, *files, "--lock", str(held.fd), "--grace", str(grace), *command],
+            [PYTHON, "-I", "-S", shim.__file__, *files, "--lock", str(held.fd), "--grace", str(grace), "--", *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -223,7 +223,7 @@ def test_the_worker_never_begins_if_the_shim_dies_before_it_wrote_the_start(tmp_
     os.mkfifo(tmp_path / "1" / "started.json.part")
     held = locks.acquire(tmp_path / "lock")
     files = ["--log", tmp_path / "log", "--started", tmp_path / "1/started.json", "--exit", tmp_path / "1/exit.json"]
-    options = [*files, "--lock", str(held.fd), "--grace", "1"]
+    options = [*files, "--lock", str(held.fd), "--grace", "1", "--"]
     command = [PYTHON, "-I", "-S", shim.__file__, *options, "touch", str(tmp_path / "ran")]
     with subprocess.Popen(command, pass_fds=[held.fd], stdout=subprocess.DEVNULL) as process:
         held.hand_over()
