@@ -9,7 +9,7 @@ without true colour shows what is written here. Okabe & Ito 2008 (series); virid
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 SKY, ORANGE, GREEN, VERMILLION = "#5fafd7", "#ffaf00", "#00af87", "#d75f00"
@@ -160,3 +160,17 @@ class SeriesColours:
         """The colour of a key, or None of one that is not held."""
         slot = self._slots.get(key)
         return None if slot is None else self._colours[slot]
+
+
+class GroupColours(SeriesColours):
+    """One colour for all runs of a group, the seeds of one setting: `group_of` says which group a run is in."""
+
+    def __init__(self, group_of: Callable[[str], str], colours: tuple[str, ...] = SERIES) -> None:
+        super().__init__(colours)
+        self._group_of = group_of
+
+    def hold(self, keys: Iterable[str]) -> None:
+        super().hold(map(self._group_of, keys))
+
+    def of(self, key: str) -> str | None:
+        return super().of(self._group_of(key))

@@ -13,11 +13,19 @@ from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 
 from tui import palette
+from tui.keymap import KEYMAP
 from tui.raster.spec import Axis, Field, Plot, Rule, Series, Stage
 from tui.widgets.chart import Chart
 from tui.widgets.columns import Column, elapsed, measured, state, trend, whole, words
+from tui.widgets.confirm import Confirm
+from tui.widgets.filter_bar import FilterBar
+from tui.widgets.footer import Footer
+from tui.widgets.gpu_meter import Gpu, GpuMeter
 from tui.widgets.heatmap import Heatmap
+from tui.widgets.help_screen import HelpScreen
+from tui.widgets.log_view import LogView
 from tui.widgets.run_table import RunTable
+from tui.widgets.status_line import StatusLine
 from tui.widgets.theme import THEME
 
 
@@ -99,7 +107,7 @@ class Made:
     status: str
     detail: str
     iteration: int
-    loss: float
+    loss: float | None
     error: float | None
     trend: tuple[float, ...]
     seconds: float
@@ -125,7 +133,7 @@ def runs(count: int = 40) -> dict[str, Made]:
             status,
             detail,
             0 if waiting else 300 + 137 * index,
-            float("nan") if waiting else float(falling[-1]),
+            None if waiting else float(falling[-1]),
             None if status != "done" else float(10 ** (-2.5 * rng.random())),
             () if waiting else tuple(falling),
             0.0 if waiting else 5.0 + 93.7 * index,
@@ -185,6 +193,78 @@ class TableGallery(Gallery):
         table.set_marks(["r7f2", "r7f1", "r7ee"])
 
 
+def printed() -> str:
+    """What a run prints: plain lines, a coloured one, a progress bar, a long one."""
+    lines = [
+        f"closure {index:>5}  loss {10 ** (-index / 400):.2e}  residual {10 ** (-index / 500):.2e}"
+        for index in range(200)
+    ]
+    lines[150] = "\x1b[31mwarning\x1b[0m: the loss is low, the residual on fresh points is not \x1b]0;title\x07"
+    lines[160] = "sampling  10%\rsampling  55%\rsampling 100%"
+    lines[170] = "settings " + ", ".join(f"layer{index}=50" for index in range(30))
+    return "\n".join(lines) + "\n"
+
+
+class LogGallery(Gallery):
+    def compose(self) -> ComposeResult:
+        yield LogView()
+
+    def on_mount(self) -> None:
+        self.query_one(LogView).append(printed())
+
+
+GPUS = (
+    Gpu("gpu0", 0.91, 61.2e9, 80e9, "H100 80GB", "r7f2"),
+    Gpu("gpu1", 0.0, 0.4e9, 80e9, "H100 80GB"),
+    Gpu("gpu2", None, None, None, "unknown"),
+)
+
+
+class RunsGallery(Gallery):
+    """The widgets together, as the screen of runs has them."""
+
+    CSS = "Chart { height: 12; } GpuMeter { margin: 1 0 0 0; }"
+    BINDINGS = KEYMAP.bindings("app", "runs")
+
+    def compose(self) -> ComposeResult:
+        screens = [(row.keys[0], row.label) for row in KEYMAP if row.called.startswith("show(")]
+        yield StatusLine("sciml-tui", screens, "Runs")
+        yield FilterBar(placeholder="system=convection beta>=20")
+        yield RunTable(RUN_COLUMNS, newest_first=True)
+        yield Chart(losses())
+        yield GpuMeter(GPUS)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        line = self.query_one(StatusLine)
+        line.set_counts({"running": 2, "queued": 3, "done": 41, "failed": 1})
+        line.set_gpus(GPUS[:2])
+        table = self.query_one(RunTable)
+        table.set_rows(runs())
+        table.set_marks(["r7f2", "r7f1"])
+        table.focus()
+        self.query_one(FilterBar).set_count(47, 1204)
+
+    def action_filter(self) -> None:
+        self.query_one(FilterBar).start()
+
+    def action_help(self) -> None:
+        self.push_screen(HelpScreen())
+
+    def action_kill(self) -> None:
+        marked = self.query_one(RunTable).chosen()
+        self.push_screen(
+            Confirm(f"Kill {len(marked)} runs?", marked, consequence="What was done since the last checkpoint is lost.")
+        )
+
+    def action_stop(self) -> None: ...
+
+    def action_new(self) -> None:
+        self.query_one(FilterBar).set_problem("beta: required a number, got [twenty]")
+
+    action_again = action_compare = action_export = action_show = action_stop
+
+
 class EmptyGallery(Gallery):
     def compose(self) -> ComposeResult:
         yield RunTable(RUN_COLUMNS, empty="No runs yet\nn starts one; make demo shows what they can do")
@@ -192,7 +272,14 @@ class EmptyGallery(Gallery):
         yield Heatmap()
 
 
-DEMOS = {"table": TableGallery, "chart": ChartGallery, "heatmap": HeatmapGallery, "empty": EmptyGallery}
+DEMOS = {
+    "runs": RunsGallery,
+    "log": LogGallery,
+    "table": TableGallery,
+    "chart": ChartGallery,
+    "heatmap": HeatmapGallery,
+    "empty": EmptyGallery,
+}
 
 
 async def picture(app: App[None], width: int, height: int, file: Path, keys: list[str]) -> None:

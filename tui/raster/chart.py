@@ -48,14 +48,15 @@ def _last_sample(series: Series) -> tuple[float, float] | None:
 
 
 def _nearest_sample(series: Series, at: float) -> tuple[float, float] | None:
+    """None beyond the ends of a curve: what a run had not reached it has no value for."""
     x = np.asarray(series.x)
-    if x.size == 0:
+    if x.size == 0 or not np.nanmin(x) <= at <= np.nanmax(x):
         return None
     if dots.rises(x):
         after = int(np.searchsorted(x, at))
-        best = min((index for index in (after - 1, after) if 0 <= index < x.size), key=lambda index: abs(x[index] - at))
+        best = after if after == 0 or x[after] - at <= at - x[after - 1] else after - 1
     else:
-        best = int(np.argmin(np.where(np.isfinite(x), np.abs(x - at), np.inf)))
+        best = int(np.nanargmin(np.abs(x - at)))
     return (float(x[best]), float(series.y[best])) if np.isfinite(series.y[best]) else None
 
 
@@ -194,7 +195,9 @@ class _Drawing:
         top = 1 + self.legend.above
         foot = bool(self.plot.stages) and spec.height >= 10
         height = max(spec.height - top - 2 - foot, 1)
-        y_ticks = ticks(self._y_scale(height), max(2, (height + 1) // 3), written_out=self.plot.y.written_out)
+        y_ticks = ticks(
+            self._y_scale(height), max(3 if height > 4 else 2, (height + 1) // 3), written_out=self.plot.y.written_out
+        )
         left = max([4, *(text.width(tick.label) for tick in y_ticks)]) + 2
         return Box(left, top, max(spec.width - left - self.legend.side, 1), height), y_ticks
 
@@ -355,7 +358,7 @@ class _Drawing:
 
     def _x_ticks(self, end: int) -> list[tuple[Tick, int, int]]:
         """(tick, its column, where its label begins): as many as fit side by side before `end`."""
-        most = max(2, self.area.width // 9)
+        most = max(3, self.area.width // 9)
         while most > 0:
             placed = [self._label(tick) for tick in ticks(self.sx, most, written_out=self.plot.x.written_out)]
             placed = [each for each in placed if each[2] + text.width(each[0].label) <= end]

@@ -63,7 +63,7 @@ def place(made: tuple[Entry, ...], width: int, height: int) -> Legend:
         return Legend(())
     if width >= _SIDE_FROM:
         widest = max(text.width(entry.label) for entry in made) + _value_width(made)
-        return Legend(made, side=min(widest + 7, _WIDEST, width * 2 // 5))
+        return Legend(made, side=min(widest + 8, _WIDEST, width * 2 // 5))
     needed = sum(_width(entry) + _GAP for entry in made)
     return Legend(made, above=1 if needed <= width or height < 12 else 2)
 
@@ -88,7 +88,7 @@ def draw(canvas: Canvas, legend: Legend, box: Box) -> None:
 def _draw_column(canvas: Canvas, made: tuple[Entry, ...], box: Box) -> None:
     fits = len(made) if len(made) <= box.height else box.height - 1
     values = _value_width(made)
-    label = box.width - values - 6
+    label = box.width - values - 7
     for row, entry in enumerate(made[:fits]):
         x = canvas.write(box.x + 2, box.y + row, entry.swatch, entry.ink)
         x = canvas.write(x + 1, box.y + row, text.fit(entry.label, label), TEXT)

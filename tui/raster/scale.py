@@ -97,7 +97,7 @@ def _extent(lo: float, hi: float, log: bool) -> float:
 
 
 def _round_linear(lo: float, hi: float) -> Range:
-    step = nice_step((hi - lo) / 5)
+    step = nice_step((hi - lo) / 3)
     return math.floor(lo / step + 1e-9) * step, math.ceil(hi / step - 1e-9) * step
 
 

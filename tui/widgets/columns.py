@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from tui import palette, text
@@ -87,18 +86,15 @@ def _shared_out(chosen: Sequence[Column], widths: dict[str, int], spare: int) ->
     return spare
 
 
-def sort_order(keys: Sequence[str], values: Iterable[Any], reverse: bool) -> list[str]:
+def sort_order(keys: Sequence[str], values: Sequence[Any], reverse: bool) -> list[str]:
     """Keys by their values, equal ones in their order; those without a value (None, NaN) last either way."""
-    known: list[tuple[Any, str]] = []
-    unknown: list[tuple[Any, str]] = []
-    for key, value in zip(keys, values, strict=True):
-        missing = value is None or (isinstance(value, float) and math.isnan(value))
-        (unknown if missing else known).append((value, key))
+    known = [place for place, value in enumerate(values) if value is not None and value == value]
     try:
-        known.sort(key=lambda pair: pair[0], reverse=reverse)
+        known.sort(key=values.__getitem__, reverse=reverse)
     except TypeError:  # numbers and words in one column
-        known.sort(key=lambda pair: str(pair[0]), reverse=reverse)
-    return [key for _, key in known] + [key for _, key in unknown]
+        known.sort(key=lambda place: str(values[place]), reverse=reverse)
+    unknown = [place for place, value in enumerate(values) if value is None or value != value]
+    return [keys[place] for place in (*known, *unknown)]
 
 
 # Ways to show a value.

@@ -51,6 +51,7 @@ class FilterBar(Horizontal):
             &:focus { border: none; background: transparent; background-tint: transparent; }
             & > .input--placeholder { color: $foreground 35%; }
         }
+        &:focus-within { color: $foreground; }
         &:focus-within > .label { color: $accent; text-style: bold; }
     }
     """

@@ -40,18 +40,29 @@ class Footer(OneLine):
         found: dict[str, Row] = {}
         for active in self.screen.active_bindings.values():
             row = self.keymap.get(active.binding.id)
-            if row is not None and row.footer and active.enabled:
+            if row is not None and row.footer and active.enabled and not self._typed(row):
                 found[row.id] = row
         return sorted(found.values(), key=lambda row: -row.footer)
+
+    def _typed(self, row: Row) -> bool:
+        """Whether the first key of a row is a letter for whoever has the focus."""
+        focused, key = self.screen.focused, row.keys[0]
+        return focused is not None and len(key) == 1 and focused.check_consume_key(key, key)
 
     def parts(self, width: int) -> tuple[Sequence[Part], Sequence[Part]]:
         rows = self.rows()
         general = [row for row in rows if row.scope == "app"]
         others = [row for row in rows if row.scope != "app"][: self.most]
-        right = [part for row in general for part in self._key(row)]
-        while others and width_of([part for row in others for part in self._key(row)]) + width_of(right) > width:
+        for brief in (False, True):
+            left, right = self._keys(others), self._keys(general, brief=brief)
+            if width_of(left) + width_of(right) <= width:
+                break
+        while others and width_of(self._keys(others)) + width_of(right) > width:
             others.pop()
-        return [part for row in others for part in self._key(row)], right
+        return self._keys(others), right
 
-    def _key(self, row: Row) -> list[Part]:
-        return [(display(row.keys[0]), "strong"), (f" {row.label}   ", "muted")]
+    def _keys(self, rows: Sequence[Row], *, brief: bool = False) -> list[Part]:
+        """brief: without what a label says in brackets."""
+        labels = [row.label.split(" (")[0] if brief else row.label for row in rows]
+        pairs = [(display(row.keys[0]), label) for row, label in zip(rows, labels, strict=True)]
+        return [part for key, label in pairs for part in ((key, "strong"), (f" {label}   ", "muted"))]

@@ -10,7 +10,7 @@ from textual.strip import Strip
 from tui import palette, text
 from tui.widgets.one_line import OneLine, Part
 
-_EIGHTHS, _ASCII_EIGHTHS = " ▏▎▍▌▋▊▉█", "   ---==#"
+_STEPS, _ASCII_STEPS = " ▁▂▃▄▅▆▇", "   ...=#"
 _BUSY = 0.02
 """Share of use below which a GPU is called idle."""
 
@@ -28,11 +28,9 @@ class Gpu(NamedTuple):
 
 def bar(share: float | None, width: int) -> str:
     """A bar of exactly that many cells, filled to a share of it."""
-    eighths = _ASCII_EIGHTHS if palette.is_ascii() else _EIGHTHS
-    filled = round(min(max(share or 0.0, 0.0), 1.0) * width * 8)
-    full, rest = divmod(filled, 8)
-    partial = eighths[rest] if rest else ""
-    return (eighths[8] * full + partial).ljust(width)
+    steps = _ASCII_STEPS if palette.is_ascii() else _STEPS
+    full, rest = divmod(round(min(max(share or 0.0, 0.0), 1.0) * width * 7), 7)
+    return (steps[7] * full + (steps[rest] if rest else "")).ljust(width)
 
 
 def brief(gpu: Gpu) -> list[Part]:
@@ -72,14 +70,18 @@ class GpuMeter(OneLine):
         return Strip(self._segments(parts, self.size.width), self.size.width)
 
     def _parts(self, gpu: Gpu) -> list[Part]:
-        held = [("  " + text.shown(gpu.held), "")] if gpu.held else [("  free", "muted")]
-        memory = None if not gpu.memory_total or gpu.memory is None else gpu.memory / gpu.memory_total
+        held = ("  " + text.shown(gpu.held), "") if gpu.held else ("  free", "muted")
+        memory, of_all = None, palette.glyph("none")
+        if gpu.memory is not None and gpu.memory_total:
+            memory = gpu.memory / gpu.memory_total
+            of_all = f"{text.size(gpu.memory)} of {text.size(gpu.memory_total)}"
+        kind = 18 if self.size.width >= 90 else 0
         return [
             (text.fit(text.shown(gpu.name), 6), ""),
-            (text.fit(text.shown(gpu.kind), 18) + "  ", "muted"),
+            (text.fit(text.shown(gpu.kind), kind) + "  ", "muted"),
             (bar(gpu.used, 12), palette.GREEN),
             (text.fit(text.percent(gpu.used), 5, "right") + "  ", ""),
             (bar(memory, 12), palette.SKY),
-            (text.fit(f"{text.size(gpu.memory)} of {text.size(gpu.memory_total)}", 20, "right"), ""),
-            *held,
+            (text.fit(of_all, 20, "right"), ""),
+            held,
         ]

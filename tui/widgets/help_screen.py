@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import zip_longest
+from textwrap import wrap
+
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Grid, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui import text
 from tui.keymap import KEYMAP, Keymap, Row, display
 
+_TWO_FROM = 90
+"""Cells of width from which there are two columns."""
+_WIDEST = 104
+
+Line = tuple[str, str]
+"""A key, or the name of a group, and what it does."""
+
 
 class HelpScreen(ModalScreen[None]):
-    """Keys by group, of the screen below and its widgets, then those of the app; the screen's own come first."""
+    """Keys by group, of the screen below and its widgets, then those of the app."""
 
     BINDINGS = [*KEYMAP.bindings("help")]
     DEFAULT_CSS = """
@@ -21,7 +32,7 @@ class HelpScreen(ModalScreen[None]):
         align: center middle;
         background: $background 60%;
         & > VerticalScroll {
-            width: 96;
+            width: 112;
             max-width: 100%;
             height: auto;
             max-height: 100%;
@@ -29,15 +40,21 @@ class HelpScreen(ModalScreen[None]):
             background: $panel;
             scrollbar-size-vertical: 1;
         }
-        & Grid { grid-size: 2; grid-gutter: 1 4; grid-rows: auto; height: auto; }
-        & .group { height: auto; }
-        &.-narrow Grid { grid-size: 1; }
+        & Static { height: auto; }
     }
     """
 
     def __init__(self, keymap: Keymap = KEYMAP) -> None:
         super().__init__()
         self.keymap = keymap
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=False):
+            yield Static(markup=False)
+
+    def on_resize(self) -> None:
+        width = min(self.size.width - 7, _WIDEST)
+        self.query_one(Static).update(self._text(width))
 
     def scopes(self) -> list[str]:
         """Scopes of the keys that somebody below declares."""
@@ -57,22 +74,25 @@ class HelpScreen(ModalScreen[None]):
                     found.setdefault(row.group, []).append(row)
         return found
 
-    def compose(self) -> ComposeResult:
-        with VerticalScroll(can_focus=False), Grid():
-            for group, rows in self.groups().items():
-                yield Static(self._group(group, rows), classes="group", markup=False)
-
-    def _group(self, group: str, rows: list[Row]) -> Text:
-        keys = [" ".join(map(display, row.keys)) for row in rows]
-        widest = max(map(text.width, keys))
-        made = Text(group + "\n", style="bold")
-        for key, row in zip(keys, rows, strict=True):
-            made.append(f"  {text.fit(key, widest)}  ", style="not bold")
-            made.append(text.shown(row.help or row.label) + "\n", style="not bold dim")
+    def _text(self, width: int) -> Text:
+        groups = self.groups()
+        columns: list[list[Line]] = [[], []] if width >= _TWO_FROM else [[]]
+        cells = (width - 4 * (len(columns) - 1)) // len(columns)
+        keys = max((text.width(_keys(row)) for rows in groups.values() for row in rows), default=0)
+        for name, rows in groups.items():
+            min(columns, key=len).extend(_lines(name, rows, cells - keys - 4))
+        made = Text()
+        for lines in zip_longest(*columns, fillvalue=("", "")):
+            for index, (key, words) in enumerate(lines):
+                made.append(" " * 4 if index else "")
+                if words or not key:
+                    made.append("  " + text.fit(key, keys) + "  ")
+                    made.append(text.fit(words, cells - keys - 4), style="dim")
+                else:
+                    made.append(text.fit(key, cells), style="bold")
+            made.append("\n")
+        made.rstrip()
         return made
-
-    def on_resize(self) -> None:
-        self.set_class(self.size.width < 90, "-narrow")
 
     def action_close(self) -> None:
         self.dismiss(None)
@@ -82,3 +102,16 @@ class HelpScreen(ModalScreen[None]):
 
     def action_down(self) -> None:
         self.query_one(VerticalScroll).scroll_down(animate=False)
+
+
+def _keys(row: Row) -> str:
+    return " ".join(map(display, row.keys))
+
+
+def _lines(group: str, rows: list[Row], cells: int) -> Iterator[Line]:
+    yield group, ""
+    for row in rows:
+        first, *others = wrap(text.shown(row.help or row.label), cells)
+        yield _keys(row), first
+        yield from (("", other) for other in others)
+    yield "", ""

@@ -212,7 +212,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     # Drawing.
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self.scrollable_content_region.width
         row = y + round(self.scroll_y)
         if not self.lines and y == 0:
             return Strip([Segment(text.fit(self.empty, width), self.get_component_rich_style("log--muted"))])

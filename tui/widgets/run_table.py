@@ -215,9 +215,8 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
         old_place, top = self.place(self.cursor), round(self.scroll_y)
         if self.order.column:
             value = self._column(self.order.column).value
-            self._shown = sort_order(
-                self._arrived, map(value, map(self._records.get, self._arrived)), self.order.reverse
-            )
+            values = [value(self._records[key]) for key in self._arrived]
+            self._shown = sort_order(self._arrived, values, self.order.reverse)
         else:
             self._shown = self._arrived[::-1] if self.order.reverse else list(self._arrived)
         self._places = None

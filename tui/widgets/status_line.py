@@ -65,8 +65,7 @@ class StatusLine(OneLine):
         parts: list[Part] = []
         for key, name in self.screens:
             here = name == self.active
-            parts += [(f" {key}", "accent" if here else "muted")]
-            parts += [(f" {name} ", "accent" if here else "muted")] if names or here else []
+            parts.append((f" {key} {name} " if names or here else f" {key} ", "accent" if here else "muted"))
         return parts
 
     def _counted(self) -> list[Part]:
