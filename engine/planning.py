@@ -16,6 +16,7 @@ from engine.launchers import LAUNCHERS
 from engine.paths import Home
 from engine.records import ENDED, Run, Status
 from engine.store.catalog import Catalog
+from engine.values import REFERENCES
 
 
 def combinations(
@@ -124,8 +125,7 @@ class Planner:
         except SpecError as error:
             if not isinstance(error.__cause__, UnknownName):
                 raise
-            required = "the name of a dataset, or the run that makes it"
-            raise SpecError([Problem(field, required, name, _mending(no_dataset))]) from None
+            raise SpecError([Problem(field, REFERENCES["dataset"], name, _mending(no_dataset))]) from None
         if found.status is Status.DONE and not any(item.run == found.id for item in self._catalog.shelved("dataset")):
             raise SpecError([Problem(field, "a run that published a dataset", f"{found.id}, which published none")])
         return found.id, (found.id,)
@@ -135,7 +135,7 @@ class Planner:
         try:
             found = self._find(name)
         except UnknownName as error:
-            raise SpecError([Problem(field, "the id or name of a run", name, _mending(error))]) from error
+            raise SpecError([Problem(field, REFERENCES["run"], name, _mending(error))]) from error
         if found.status in ENDED and found.status is not Status.DONE:
             got = f"{found.id}, which is {found.status}"
             raise SpecError([Problem(field, "a run that is done, or will be", got, "resume or retry that one first")])

@@ -73,6 +73,9 @@ def required(property: Property) -> str:
     """What a property admits, in words: "a whole number from 1 to 5 or none"."""
     if "x-choices" in property:
         return _listed(list(property["x-choices"]))
+    if property.get("x-ref") in REFERENCES:
+        several = ", several separated by commas" if property.get("type") == "array" else ""
+        return REFERENCES[property["x-ref"]] + several
     if "anyOf" in property:
         return " or ".join(map(required, property["anyOf"]))
     if "enum" in property:
@@ -94,6 +97,13 @@ _NOUNS = {
     "string": ("a text", "texts"),
     "boolean": ("true or false", "true or false"),
 }
+
+
+REFERENCES = {
+    "run": "the id or name of a run",
+    "dataset": "the name of a dataset, or the run that makes it",
+}
+"""What a parameter with `x-ref` admits."""
 
 
 def _listed(options: Sequence[Any]) -> str:

@@ -174,6 +174,11 @@ def test_a_required_parameter_that_is_missing_is_named() -> None:
     assert problems(SCIENCE, system="reaction") == ["rho: required a number, got nothing"]
 
 
+def test_a_reference_that_is_missing_is_asked_for_as_what_it_is() -> None:
+    properties = {"init": {"type": "string", "minLength": 1, "x-ref": "run"}}
+    assert problems({"properties": properties}) == ["init: required the id or name of a run, got nothing"]
+
+
 def test_references_are_found_in_single_values_and_lists_and_can_be_replaced() -> None:
     params = schema.complete(SCIENCE, {"init": "pre", "data": "a,b"})
     assert schema.references(SCIENCE, params) == [
