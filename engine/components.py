@@ -32,6 +32,14 @@ def plugins_folder(package: str) -> Path | None:
     return Path(home, "plugins", *package.split(".")[1:]) if home else None
 
 
+_found_broken: dict[str, Broken] = {}
+
+
+def broken_files() -> list[Broken]:
+    """Every file that this process discovered and could not load: whoever uses components need not pass them on."""
+    return list(_found_broken.values())
+
+
 def discover(package: str, constant: str) -> tuple[dict[str, Any], list[Broken]]:
     """Components of a package and of the matching plugins folder by key, in order of key; and the broken files.
 
@@ -50,6 +58,7 @@ def discover(package: str, constant: str) -> tuple[dict[str, Any], list[Broken]]
                 broken.append(Broken(file.stem, str(file), f"the key {file.stem} is taken: rename the file"))
             else:
                 _load(file.stem, f"sciml_tui_plugins.{package}.{file.stem}", file, constant, found, broken)
+    _found_broken.update((file.file, file) for file in broken)
     return dict(sorted(found.items())), broken
 
 

@@ -28,6 +28,7 @@ import msgspec
 from engine import tasks
 from engine.api import Estimate, RunSpec, Task
 from engine.atomic import store_error
+from engine.components import broken_files
 from engine.errors import Diverged, ScimlError, StoreCorrupt, StoreFull
 from engine.paths import Home, RunPaths
 from engine.records import Result
@@ -222,12 +223,13 @@ def _write_result(path: Path, result: Result, reserve: Path) -> None:
 
 
 def catalogue() -> Catalogue:
-    """Every task and suite described; what cannot be loaded is among the broken."""
+    """Every task and suite described; what cannot be loaded, be it one file of a task, is among the broken."""
     from engine.describe import Catalogue
 
     _, descriptions, broken = tasks.tasks()
     suites, broken_suites = tasks.suites()
-    return Catalogue(tasks=descriptions, suites=suites, broken=broken + broken_suites)
+    everything = dict.fromkeys([*broken, *broken_suites, *broken_files()])
+    return Catalogue(tasks=descriptions, suites=suites, broken=list(everything))
 
 
 def checked(items: list[tuple[str, dict[str, Any]]]) -> list[Checked]:

@@ -24,6 +24,7 @@ from engine.api import (
     TaskDescription,
     TaskError,
     describe_struct,
+    discover,
     lazy_import,
     settings,
 )
@@ -45,14 +46,7 @@ class Walk:
     """A random walk that draws from a stored generator: stopped and resumed it ends where it would have ended."""
 
     def describe(self) -> TaskDescription:
-        kinds = {
-            "straight": {"title": "Straight", "label": "straight", "properties": {}},
-            "drift": {
-                "title": "With drift",
-                "label": "drift {drift.speed:g}",
-                "properties": {"drift.speed": {"type": "number", "default": 1.0, "exclusiveMinimum": 0}},
-            },
-        }
+        kinds, _ = discover("sample_kinds", "KIND")
         kind = {"type": "string", "default": "straight", "x-choices": kinds}
         schema = {"properties": {"kind": kind, **describe_struct(WalkSettings)}}
         return TaskDescription(

@@ -50,6 +50,16 @@ def test_a_broken_task_is_one_entry_and_hurts_no_other(home: Home, monkeypatch: 
     assert "ModuleNotFoundError" in errors["no_such_module:TASK"]
 
 
+def test_a_users_own_component_is_described_and_a_broken_one_is_an_entry_with_its_place(home: Home) -> None:
+    (home.plugins / "zigzag.py").write_text('KIND = {"title": "Zigzag"}\n')
+    (home.plugins / "faulty.py").write_text("\nKIND = 1 / 0\n")
+    known = describe(home)
+    assert list(known.tasks["walk"].schema["properties"]["kind"]["x-choices"]) == ["drift", "straight", "zigzag"]
+    [broken] = [broken for broken in known.broken if broken.key == "faulty"]
+    assert broken.file == str(home.plugins / "faulty.py")
+    assert broken.error == "ZeroDivisionError: division by zero (line 2)"
+
+
 def test_the_description_is_made_once_and_again_only_when_a_source_changes(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,0 +1,1 @@
+KIND = {"title": "Straight", "label": "straight", "properties": {}}
