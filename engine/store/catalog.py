@@ -260,42 +260,40 @@ def _pruned(value: Any, kind: Any) -> Any:
     return {key: _pruned(item, fields[key]) for key, item in value.items() if key in fields}
 
 
-class _Name(msgspec.Struct, frozen=True):
-    name: str = ""
-
-
 class _Row(msgspec.Struct, gc=False):
     """What is kept in memory of a run."""
 
-    status: str = Status.QUEUED.value
+    status: str = Status.QUEUED
     identity: str = ""
-    spec: _Name = _Name()
+    name: str = ""
+
+
+class _Name(msgspec.Struct):
+    name: str = ""
 
 
 class _Fields(msgspec.Struct):
-    """The same, in an update: absent where it did not change."""
+    """Where it stands in a document, or in an update of one: absent there if it did not change."""
 
     status: str | msgspec.UnsetType = msgspec.UNSET
     identity: str | msgspec.UnsetType = msgspec.UNSET
     spec: _Name | msgspec.UnsetType = msgspec.UNSET
 
 
-_row_decoder = msgspec.json.Decoder(_Row)
 _fields_decoder = msgspec.json.Decoder(_Fields)
 
 
-def _row_of(document: msgspec.Raw) -> _Row:
+def _set(row: _Row, document: msgspec.Raw) -> None:
     try:
-        return _row_decoder.decode(document)
-    except msgspec.ValidationError:  # not one of ours: it can be asked for, and says then what is wrong with it
-        return _Row()
-
-
-def _fields_of(document: msgspec.Raw) -> _Fields:
-    try:
-        return _fields_decoder.decode(document)
+        fields = _fields_decoder.decode(document)
     except msgspec.ValidationError:
-        return _Fields()
+        return  # not one of ours: it can be asked for, and says then what is wrong with it
+    if fields.status is not msgspec.UNSET:
+        row.status = _status(fields.status)
+    if fields.identity is not msgspec.UNSET:
+        row.identity = fields.identity
+    if fields.spec is not msgspec.UNSET:
+        row.name = fields.spec.name
 
 
 class _RunIndex:
@@ -314,16 +312,12 @@ class _RunIndex:
     def put(self, doc_id: int, document: msgspec.Raw, /) -> None:
         if doc_id in self._rows:
             self.remove(doc_id)
-        self._add(doc_id, _row_of(document))
+        self._add(doc_id, _Row(), document)
 
     def update(self, doc_id: int, fields: msgspec.Raw, /) -> None:
-        changed = _fields_of(fields)
         row = self._rows[doc_id]
         self.remove(doc_id)
-        for name in ("status", "identity", "spec"):
-            if (value := getattr(changed, name)) is not msgspec.UNSET:
-                setattr(row, name, value)
-        self._add(doc_id, row)
+        self._add(doc_id, row, fields)
 
     def remove(self, doc_id: int, /) -> None:
         row = self._rows.pop(doc_id)
@@ -335,13 +329,13 @@ class _RunIndex:
             del self.by_identity[row.identity]
 
     def named(self, name: str) -> list[int]:
-        return [doc_id for doc_id, row in self._rows.items() if row.spec.name == name]
+        return [doc_id for doc_id, row in self._rows.items() if row.name == name]
 
     def names(self) -> list[str]:
-        return [row.spec.name for row in self._rows.values() if row.spec.name]
+        return [row.name for row in self._rows.values() if row.name]
 
-    def _add(self, doc_id: int, row: _Row) -> None:
-        row.status = _status(row.status)
+    def _add(self, doc_id: int, row: _Row, document: msgspec.Raw) -> None:
+        _set(row, document)
         self._rows[doc_id] = row
         self.by_status.setdefault(row.status, set()).add(doc_id)
         self.by_identity[row.identity] = (*self.by_identity.get(row.identity, ()), doc_id)

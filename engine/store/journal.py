@@ -37,6 +37,7 @@ TORN = b" torn\n"
 _CHAIN = 8  # updates on top of a document before it is written anew
 _CHUNK = 256  # documents on a line of a compacted journal
 _WINDOW = 1 << 18  # bytes read at once by scans
+_READ = 1 << 20  # bytes read at once when catching up
 
 Place = int
 """Where the JSON of a document is: offset << 32 | length."""
@@ -383,7 +384,7 @@ class JournalStorage(Storage):
         rest = b""
         at = self._position
         while at < size:
-            data = os.pread(self._segment.fd, min(size - at, 1 << 22), at)
+            data = os.pread(self._segment.fd, min(size - at, _READ), at)
             if not data:
                 break
             at += len(data)

@@ -75,7 +75,7 @@ class StreamWriter:
     call after the disk was found full; what was reported before is kept and written once there is room again.
     """
 
-    def __init__(self, path: Path, *, max_delay: float = 0.2, max_rows: int = 256) -> None:
+    def __init__(self, path: Path, *, max_delay: float = 0.1, max_rows: int = 256) -> None:
         self.path = path
         self._max_delay, self._max_rows = max_delay, max_rows
         self._rows: list[tuple[int, float, dict[str, float]]] = []
@@ -84,6 +84,7 @@ class StreamWriter:
         self._waiting = threading.Event()
         self._closed = threading.Event()
         self._failed = False
+        self._flushed = 0.0
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._begin()
@@ -98,8 +99,8 @@ class StreamWriter:
         with self._lock:
             self._ready()
             self._rows.append(row)
-            if len(self._rows) >= self._max_rows:
-                self.flush()
+            if len(self._rows) >= self._max_rows or row[1] - self._flushed >= self._max_delay:
+                self.flush()  # the first after a while is seen at once
             elif not self._waiting.is_set():
                 self._waiting.set()
 
@@ -127,6 +128,7 @@ class StreamWriter:
                 self._write(self._lines[0])
                 del self._lines[0]
             self._waiting.clear()
+            self._flushed = time.time()
             if durable:
                 try:
                     os.fdatasync(self._fd)

@@ -76,12 +76,12 @@ def test_the_last_point_of_a_slow_run_appears_by_itself(path):
         until(lambda: reader.poll() and reader.newest("stages") == {"name": "a"})
 
 
-def test_a_batch_of_rows_is_one_line_and_does_not_wait(path):
+def test_the_first_row_and_full_batches_are_written_at_once_one_line_each(path):
     with StreamWriter(path, max_delay=3600, max_rows=10) as writer:
         for step in range(25):
             writer.point(step, {"loss": 1.0})
-        assert len(path.read_bytes().splitlines()) == 3
-        assert read(path).length == 20
+        assert len(path.read_bytes().splitlines()) == 1 + 3
+        assert read(path).length == 1 + 20
 
 
 def test_floats_that_are_not_finite_and_values_that_are_missing_are_told_apart(path):
