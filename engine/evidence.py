@@ -157,7 +157,7 @@ def _ended(found: Evidence, status: Status, reason: str) -> Observation:
 
 def _of_exit(exit: Exit, result: Result | None) -> tuple[Status, str]:
     if result:
-        return _of_result(result)
+        return _of_result(result, exit)
     if exit.out_of_memory:
         return Status.FAILED, "out of memory"
     if exit.asked == "kill":
@@ -170,11 +170,11 @@ def _of_exit(exit: Exit, result: Result | None) -> tuple[Status, str]:
     return Status.FAILED, f"exit code {exit.code}" if exit.code else "it ended without a result"
 
 
-def _of_result(result: Result) -> tuple[Status, str]:
+def _of_result(result: Result, exit: Exit | None = None) -> tuple[Status, str]:
     status = _OUTCOMES.get(result.outcome, Status.FAILED)
     told = str(result.summary.get("stop_reason") or "")
     if status is Status.STOPPED:
-        return status, "stopped by request"
+        return status, "stopped by a signal from outside" if exit and not exit.asked else "stopped by request"
     return status, told if status is Status.DONE else result.error or told or result.outcome
 
 

@@ -84,7 +84,10 @@ def _because_of_needs(run: Run, needed: Mapping[str, Run | None]) -> Decision | 
             return Skip(run, Status.SKIPPED, f"needs {need}, which {_ENDED_AS[found.status]}")
         if found.status is not Status.DONE:
             unfinished.append(need)
-    return Wait(run, Status.BLOCKED, f"waits for {', '.join(unfinished)}") if unfinished else None
+    if not unfinished:
+        return None
+    more = f" and {len(unfinished) - 3} more" if len(unfinished) > 3 else ""
+    return Wait(run, Status.BLOCKED, f"waits for {', '.join(unfinished[:3])}{more}")
 
 
 _ENDED_AS = {

@@ -165,11 +165,12 @@ class Scheduler:
         self._needed.pop(run.id, None)
         self.waiting.pop(run.id, None)
         was_active = self.active.pop(run.id, None)
-        self._place_now = True
         if run.status in WAITING and run.spec.resources.launcher != "inline":
             self.waiting[run.id] = run
         elif run.status in ACTIVE and run.claim and run.claim.host == self.host:
             self.active[run.id] = run
+        if run.id not in self.active:
+            self._place_now = True
         if was_active and run.id not in self.active:
             self._unwatch(run.id)
             self._gpus.forget()
@@ -302,7 +303,7 @@ class Scheduler:
             if not self.home.run(run.id).started(run.attempt).exists():
                 self._fail(run, str(error))
             return
-        log.info("%s: attempt %d launched %s", run.id, run.attempt, f"on {','.join(start.gpus)}" if start.gpus else "")
+        log.info("%s: attempt %d started on %s", run.id, run.attempt, ", ".join(start.gpus) or "CPU")
         if handle and run.claim:
             self.catalog.edit(run.id, claim=msgspec.structs.replace(run.claim, handle=handle))
 

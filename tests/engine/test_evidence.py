@@ -54,6 +54,7 @@ def test_held_and_started_is_running_even_once_the_exit_is_written():
         (Exit(code=0), Result(outcome="done", summary={"stop_reason": "cap"}), Status.DONE, "cap"),
         (Exit(code=0), Result(outcome="done"), Status.DONE, ""),
         (Exit(code=0, asked="stop"), Result(outcome="stopped"), Status.STOPPED, "stopped by request"),
+        (Exit(code=0), Result(outcome="stopped"), Status.STOPPED, "stopped by a signal from outside"),
         (Exit(code=1), Result(outcome="failed", error="ValueError: no"), Status.FAILED, "ValueError: no"),
         (
             Exit(code=1),
