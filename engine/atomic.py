@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Written beside `path` under a hidden name, flushed to the disk, renamed; the folder is flushed too, so that the
     rename outlives a power cut. Raises StoreFull or StoreError.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(_temporary(path.name, secrets.token_hex(4)))
     try:
         with temporary.open("xb") as file:
             yield file
@@ -56,6 +57,12 @@ def write(path: Path, data: bytes) -> None:
     """Replaces the contents of `path`. Raises StoreFull or StoreError."""
     with replacing(path) as file:
         file.write(data)
+
+
+def sweep(path: Path) -> None:
+    """Removes what killed writers of `path` left beside it. Only for who keeps other writers of it out."""
+    for left in path.parent.glob(_temporary(glob.escape(path.name), "*")):
+        left.unlink(missing_ok=True)
 
 
 def append(fd: int, data: bytes) -> None:
@@ -80,3 +87,7 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _temporary(name: str, token: str) -> str:
+    return f".{name}.{token}.tmp"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from tinydb.queries import QueryLike
@@ -17,6 +17,8 @@ from engine.records import Command, Run, Shelved, Status
 from engine.store import codec
 from engine.store.journal import JournalStorage
 from engine.store.table import JournalDB
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 _RUNS, _SHELF, _COMMANDS = "runs", "shelf", "commands"
 
@@ -63,12 +65,14 @@ class Catalog:
         if self._journal.has(_RUNS, _doc_id(text)):
             return self._get(text)
         with self._journal.still():
-            by_id = [key for key in map(run_id, self._journal.ids(_RUNS)) if key.startswith(text)]
-            candidates = by_id or [run_id(n) for n in self._index.named(text)]
-        if len(candidates) == 1:
-            return self._get(candidates[0])
-        if candidates:
-            raise UnknownName(f"run: required one run, got {text!r}, which may mean {_listed(candidates)}")
+            by_id = [key for key in map(run_id, self._journal.ids(_RUNS)) if text and key.startswith(text)]
+            by_name = [run_id(number) for number in self._index.named(text) if text]
+        for candidates in (by_id, by_name):
+            if len(candidates) == 1:
+                return self._get(candidates[0])
+        if by_id or by_name:
+            listed = _listed(sorted({*by_id, *by_name}, key=_doc_id))
+            raise UnknownName(f"run: required one run, got {text!r}, which may mean {listed}")
         raise self._unknown(text)
 
     def runs(self, where: QueryLike | None = None) -> list[Run]:
@@ -159,7 +163,7 @@ class Catalog:
 
     def shelved(self, kind: str) -> list[Shelved]:
         """What is on a shelf ("dataset" or "model"), by name."""
-        items = (msgspec.convert(document, Shelved) for document in self._shelf)
+        items = (_stored(document, Shelved) for document in self._shelf)
         return sorted((item for item in items if item.kind == kind), key=lambda item: item.name)
 
     def shelf(self, kind: str, name: str) -> Shelved:
@@ -181,7 +185,7 @@ class Catalog:
     def _on_shelf(self, kind: str, name: str) -> tuple[int, Shelved | None]:
         for document in self._shelf:
             if document["kind"] == kind and document["name"] == name:
-                return document.doc_id, msgspec.convert(document, Shelved)
+                return document.doc_id, _stored(document, Shelved)
         return 0, None
 
     # Commands
@@ -192,7 +196,7 @@ class Catalog:
 
     def commands(self) -> list[tuple[int, Command]]:
         """Commands that nobody has finished yet, oldest first."""
-        return [(document.doc_id, msgspec.convert(document, Command)) for document in self._commands]
+        return [(document.doc_id, _stored(document, Command)) for document in self._commands]
 
     def finish(self, command: int) -> None:
         """Takes a command away, obeyed or no longer of use. One that is gone already is no error."""
@@ -238,14 +242,18 @@ def _decoded(text: bytes) -> Run:
 
 
 def _run(document: dict[str, Any]) -> Run:
-    """Fields that this version does not know are left out, an unknown status is UNKNOWN. Raises StoreCorrupt."""
-    known = dict(document)
-    if "status" in known:
-        known["status"] = _status(known["status"])
+    """An unknown status is UNKNOWN. Raises StoreCorrupt."""
+    status = {"status": _status(document["status"])} if "status" in document else {}
+    return _stored({**document, **status}, Run)
+
+
+def _stored(document: dict[str, Any], kind: type[T]) -> T:
+    """Fields that this version does not know are left out. Raises StoreCorrupt."""
     try:
-        return msgspec.convert(_pruned(known, Run), Run)
+        return msgspec.convert(_pruned(document, kind), kind)
     except msgspec.ValidationError as error:
-        raise StoreCorrupt(f"run {document.get('id', '?')}: its record cannot be read ({error}); remove it") from None
+        name = document.get("id") or document.get("name") or document.get("run") or "?"
+        raise StoreCorrupt(f"{kind.__name__.lower()} {name}: its record cannot be read ({error}); remove it") from None
 
 
 def _status(text: Any) -> Status:

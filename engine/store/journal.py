@@ -21,7 +21,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from tinydb.storages import Storage
@@ -29,187 +29,15 @@ from tinydb.storages import Storage
 from engine import atomic, locks
 from engine.errors import StoreCorrupt, StoreError, StoreFull
 from engine.store import codec
-
-FORMAT = 1
-TORN = b" torn\n"
-"""Ends a line that a crash left unfinished; no JSON ends like this, so the line stays unreadable."""
+from engine.store.places import Observer, Places
+from engine.store.segment import Header, Record, Segment
 
 _CHAIN = 8  # updates on top of a document before it is written anew
 _CHUNK = 256  # documents on a line of a compacted journal
-_WINDOW = 1 << 18  # bytes read at once by scans
 _READ = 1 << 20  # bytes read at once when catching up
 
-Place = int
-"""Where the JSON of a document is: offset << 32 | length."""
-_LENGTH = (1 << 32) - 1
-
-
-class Header(msgspec.Struct, kw_only=True, rename={"kind": "sciml_tui"}):
-    """The first line. `compacted`: how many lines after it say again what the generation before said."""
-
-    kind: str = "catalog"
-    format: int = FORMAT
-    generation: int = 1
-    compacted: int = 0
-    top: dict[str, int] = {}
-
-
-class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One line. `documents` are those of `put`, then those of `update`, in order; they come last in the line."""
-
-    table: str
-    drop: bool = False
-    clear: bool = False
-    remove: list[int] = []
-    put: list[int] = []
-    update: list[int] = []
-    documents: list[msgspec.Raw] = []
-
-
-class Observer(Protocol):
-    """Told of every document of one table as it is read, as JSON, to keep an index of its own."""
-
-    def clear(self) -> None: ...
-    def put(self, doc_id: int, document: msgspec.Raw, /) -> None: ...
-    def update(self, doc_id: int, fields: msgspec.Raw, /) -> None: ...
-    def remove(self, doc_id: int, /) -> None: ...
-
-
-_header_decoder = msgspec.json.Decoder(Header)
 _record_decoder = msgspec.json.Decoder(Record)
 _encoder = msgspec.json.Encoder()
-
-
-class _Segment:
-    """One generation of the file. Whoever still reads the old one keeps it open, so that its places stay good."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        found = os.fstat(self.fd)
-        self.identity = (found.st_dev, found.st_ino)
-        self._append_fd = -1
-
-    def __del__(self) -> None:
-        for fd in (getattr(self, "fd", -1), getattr(self, "_append_fd", -1)):
-            if fd >= 0:
-                os.close(fd)
-
-    @property
-    def size(self) -> int:
-        return os.fstat(self.fd).st_size
-
-    def appending(self) -> int:
-        """A descriptor to append through. Call it under the lock."""
-        if self._append_fd < 0:
-            self._append_fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        return self._append_fd
-
-    def header(self) -> tuple[Header, int]:
-        """The header and the offset after it. Raises StoreCorrupt or StoreError."""
-        line = b""
-        while b"\n" not in line:
-            more = os.pread(self.fd, 1 << 16, len(line))
-            line += more
-            if not more or len(line) > 1 << 22:
-                break
-        line, newline, _ = line.partition(b"\n")
-        try:
-            header = _header_decoder.decode(line)
-            if not newline or header.kind != "catalog":
-                raise msgspec.DecodeError("not a catalogue")
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
-            raise StoreCorrupt(
-                f"{self.path}: required a catalogue of sciml-tui, got a file that begins {line[:40]!r}; "
-                "move it away, or name another home with --home DIR"
-            ) from None
-        if header.format > FORMAT:
-            raise StoreError(
-                f"{self.path}: required format {FORMAT} or older, got {header.format}, "
-                "written by a newer sciml-tui; upgrade this one, or name another home with --home DIR"
-            )
-        return header, len(line) + 1
-
-    def documents(self, chains: Iterable[tuple[int, tuple[Place, ...]]]) -> Iterator[tuple[int, bytes]]:
-        """(id, JSON) of documents, read in windows: they mostly lie one after another."""
-        data, start = b"", 0
-        for doc_id, (first, *rest) in chains:
-            begin, length = (first >> 32) - start, first & _LENGTH
-            if begin < 0 or begin + length > len(data):
-                start, begin = first >> 32, 0
-                data = os.pread(self.fd, max(_WINDOW, length), start)
-            document = data[begin : begin + length]
-            yield doc_id, self._updated(document, rest) if rest else document
-
-    def document(self, chain: tuple[Place, ...]) -> bytes:
-        first, *rest = chain
-        document = self._read(first)
-        return self._updated(document, rest) if rest else document
-
-    def _updated(self, document: bytes, updates: list[Place]) -> bytes:
-        fields = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
-        for place in updates:
-            fields.update(msgspec.json.decode(self._read(place), type=dict[str, msgspec.Raw]))
-        return _encoder.encode(fields)
-
-    def _read(self, place: Place) -> bytes:
-        return os.pread(self.fd, place & _LENGTH, place >> 32)
-
-
-class _Index:
-    """Where the documents of one table are. `top`: the highest id it ever gave out."""
-
-    __slots__ = ("chains", "changed", "exists", "observer", "top", "version")
-
-    def __init__(self, top: int, observer: Observer | None) -> None:
-        self.chains: dict[int, Place | tuple[Place, ...]] = {}
-        self.top = top
-        self.exists = False
-        self.version = 0
-        self.changed: set[int] = set()
-        self.observer = observer
-
-    def apply(self, record: Record, documents: int = 0) -> None:
-        """Takes in a line whose documents begin at this offset of the file."""
-        self.exists = not record.drop
-        self.version += 1
-        if record.clear or record.drop:
-            self.changed.update(self.chains)
-            self.chains.clear()
-            if self.observer:
-                self.observer.clear()
-        for doc_id in record.remove:
-            if self.chains.pop(doc_id, None) is not None:
-                self.changed.add(doc_id)
-                if self.observer:
-                    self.observer.remove(doc_id)
-        if record.documents:
-            self._apply_documents(record, documents)
-
-    def _apply_documents(self, record: Record, offset: int) -> None:
-        documents = iter(record.documents)
-        for doc_id in record.put:
-            document = next(documents)
-            self.chains[doc_id] = offset << 32 | len(document)
-            offset += len(document) + 1
-            if self.observer:
-                self.observer.put(doc_id, document)
-        if record.put:
-            self.top = max(self.top, *record.put)
-            self.changed.update(record.put)
-        for doc_id in record.update:
-            fields = next(documents)
-            if doc_id in self.chains:
-                self.chains[doc_id] = (*self.chain(doc_id), offset << 32 | len(fields))
-                self.changed.add(doc_id)
-                if self.observer:
-                    self.observer.update(doc_id, fields)
-            offset += len(fields) + 1
-
-    def chain(self, doc_id: int) -> tuple[Place, ...]:
-        """The places of a document and of the updates on top of it. Raises KeyError."""
-        chain = self.chains[doc_id]
-        return chain if isinstance(chain, tuple) else (chain,)
 
 
 class JournalStorage(Storage):
@@ -243,13 +71,13 @@ class JournalStorage(Storage):
         self._held: locks.Held | None = None
         self._depth = 0
         self._unsynced = False
-        self._segment: _Segment | None = None
+        self._segment: Segment | None = None
         self._generation = 0
         self._position = self._size = self._lines = self._repeated = 0
-        self._indexes: dict[str, _Index] = {}
+        self._tables: dict[str, Places] = {}
         self.refresh()
-        for index in self._indexes.values():
-            index.changed.clear()
+        for places in self._tables.values():
+            places.changed.clear()
 
     # Reading
 
@@ -275,8 +103,8 @@ class JournalStorage(Storage):
         """Grows whenever the table changes."""
         self.refresh()
         with self._state:
-            index = self._indexes.get(table)
-            return index.version if index else 0
+            places = self._tables.get(table)
+            return places.version if places else 0
 
     @contextmanager
     def still(self) -> Iterator[None]:
@@ -287,56 +115,56 @@ class JournalStorage(Storage):
     def names(self) -> set[str]:
         self.refresh()
         with self._state:
-            return {name for name, index in self._indexes.items() if index.exists}
+            return {name for name, places in self._tables.items() if places.exists}
 
     def top(self, table: str) -> int:
         """The highest id that the table ever gave out, those of removed documents among them."""
         with self._state:
-            index = self._indexes.get(table)
-            return index.top if index else 0
+            places = self._tables.get(table)
+            return places.top if places else 0
 
     def ids(self, table: str) -> list[int]:
         with self._state:
-            index = self._indexes.get(table)
-            return list(index.chains) if index else []
+            places = self._tables.get(table)
+            return list(places.chains) if places else []
 
     def has(self, table: str, doc_id: int) -> bool:
         with self._state:
-            index = self._indexes.get(table)
-            return index is not None and doc_id in index.chains
+            places = self._tables.get(table)
+            return places is not None and doc_id in places.chains
 
     def count(self, table: str) -> int:
         with self._state:
-            index = self._indexes.get(table)
-            return len(index.chains) if index else 0
+            places = self._tables.get(table)
+            return len(places.chains) if places else 0
 
     def document(self, table: str, doc_id: int) -> bytes | None:
         """A document's JSON, or None."""
         with self._state:
-            index = self._indexes.get(table)
-            if self._segment is None or index is None or doc_id not in index.chains:
+            places = self._tables.get(table)
+            if self._segment is None or places is None or doc_id not in places.chains:
                 return None
-            segment, chain = self._segment, index.chain(doc_id)
+            segment, chain = self._segment, places.chain(doc_id)
         return segment.document(chain)
 
     def documents(self, table: str, ids: Iterable[int] | None = None) -> Iterator[tuple[int, bytes]]:
         """(id, JSON) of all documents of a table as it is now, or of those of `ids` that are there."""
         with self._state:
-            index = self._indexes.get(table)
-            if self._segment is None or index is None:
+            places = self._tables.get(table)
+            if self._segment is None or places is None:
                 return iter(())
-            wanted = index.chains if ids is None else [doc_id for doc_id in ids if doc_id in index.chains]
-            chains = [(doc_id, index.chain(doc_id)) for doc_id in wanted]
+            wanted = places.chains if ids is None else [doc_id for doc_id in ids if doc_id in places.chains]
+            chains = [(doc_id, places.chain(doc_id)) for doc_id in wanted]
             return self._segment.documents(chains)
 
     def take_changes(self, table: str) -> set[int]:
         """Ids of documents added, changed or removed since the last call (the first: since the journal was opened)."""
         self.refresh()
         with self._state:
-            index = self._indexes.get(table)
-            if index is None:
+            places = self._tables.get(table)
+            if places is None:
                 return set()
-            changed, index.changed = index.changed, set()
+            changed, places.changed = places.changed, set()
             return changed
 
     def _reopen(self) -> bool:
@@ -344,55 +172,54 @@ class JournalStorage(Storage):
         if old is not None:
             self._read_on(old.size)  # nobody appends to a file that was replaced: this is all of it
         try:
-            segment = _Segment(self.path)
+            segment = Segment(self.path)
         except FileNotFoundError:
             return self._forget()
         except OSError as error:
             raise atomic.store_error(error, self.path) from error
         header, self._position = segment.header()
-        before = self._indexes
-        self._segment, self._generation, self._lines = segment, header.generation, 0
-        self._indexes = {
+        before = self._tables
+        self._segment, self._generation = segment, header.generation
+        self._size = self._lines = 0
+        self._tables = {
             name: self._fresh(name, before.get(name), header.top.get(name, 0)) for name in {*before, *header.top}
         }
         same = old is not None and header.generation == generation + 1
         self._repeated = header.compacted if same else 0
         for name, known in before.items():
-            self._indexes[name].changed.update(known.changed, () if self._repeated else known.chains)
+            self._tables[name].changed.update(known.changed, () if self._repeated else known.chains)
         self._read_on(segment.size)
         return True
 
-    def _fresh(self, name: str, known: _Index | None, top: int) -> _Index:
-        index = _Index(top, self._observers.get(name))
-        if index.observer:
-            index.observer.clear()
+    def _fresh(self, name: str, known: Places | None, top: int) -> Places:
+        places = Places(top, self._observers.get(name))
+        if places.observer:
+            places.observer.clear()
         if known:
-            index.version = known.version + 1
-        return index
+            places.version = known.version + 1
+        return places
 
     def _forget(self) -> bool:
         """The file is gone: so are its documents."""
         self._segment, self._position, self._size, self._lines = None, 0, 0, 0
-        for index in self._indexes.values():
-            index.apply(Record(table="", drop=True))
+        for places in self._tables.values():
+            places.apply(Record(table="", drop=True))
         return True
 
     def _read_on(self, size: int) -> bool:
         """Takes in the lines between the position and `size`; a tail without a newline is not a line yet."""
         assert self._segment is not None
-        before = self._position
-        rest = b""
-        at = self._position
-        while at < size:
-            data = os.pread(self._segment.fd, min(size - at, _READ), at)
-            if not data:
-                break
+        before = at = self._position
+        begun: list[bytes] = []  # of a line that is longer than one reading
+        while at < size and (data := os.pread(self._segment.fd, min(size - at, _READ), at)):
             at += len(data)
-            lines = (rest + data).split(b"\n")
-            rest = lines.pop()
+            *lines, rest = data.split(b"\n")
             for line in lines:
-                self._take(line)
-                self._position += len(line) + 1
+                whole = b"".join((*begun, line)) if begun else line
+                begun.clear()
+                self._take(whole)
+                self._position += len(whole) + 1
+            begun.append(rest)
         self._size = size
         return self._position > before
 
@@ -410,15 +237,15 @@ class JournalStorage(Storage):
                 f"{self.path}: required a line as sciml-tui writes it, got one changed by hand at byte "
                 f"{self._position}; put a copy from before the change in its place"
             )
-        index = self._indexes.get(record.table)
-        if index is None:
-            index = self._indexes[record.table] = self._fresh(record.table, None, 0)
+        places = self._tables.get(record.table)
+        if places is None:
+            places = self._tables[record.table] = self._fresh(record.table, None, 0)
         if self._lines > self._repeated:
-            index.apply(record, self._position + begin)
+            places.apply(record, self._position + begin)
         else:
-            changed, index.changed = index.changed, set()
-            index.apply(record, self._position + begin)
-            index.changed = changed
+            changed, places.changed = places.changed, set()
+            places.apply(record, self._position + begin)
+            places.changed = changed
 
     # Writing
 
@@ -481,14 +308,14 @@ class JournalStorage(Storage):
                 documents=[msgspec.Raw(text) for text in (*encoded.values(), *fields.values())],
             )
             self._write(_encoder.encode(record) + b"\n")
-            if self._lines > max(self._compact_lines, sum(len(index.chains) for index in self._indexes.values())):
+            if self._lines > max(self._compact_lines, sum(len(places.chains) for places in self._tables.values())):
                 self._try_to_compact()
 
     def _fold(self, table: str, encoded: dict[int, bytes], fields: dict[int, bytes]) -> None:
         """Long chains of updates become documents again, so that reading one stays cheap."""
-        index = self._indexes.get(table)
+        places = self._tables.get(table)
         for doc_id in list(fields):
-            if index and doc_id in index.chains and len(index.chain(doc_id)) > _CHAIN:
+            if places and doc_id in places.chains and len(places.chain(doc_id)) > _CHAIN:
                 document = self.document(table, doc_id)
                 assert document is not None
                 whole = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
@@ -503,18 +330,16 @@ class JournalStorage(Storage):
             assert segment is not None
             fd, size = segment.appending(), segment.size
             if size > self._position:
-                line = TORN + line
+                line = codec.TORN + line
             self._unsynced = True
             try:
-                atomic.append(
-                    fd, line
-                )  # a part of a line has no newline: nobody takes it in before it is cut off again
+                atomic.append(fd, line)  # readers take whole lines: of one that was cut off again they knew nothing
             except OSError as error:
                 raise atomic.store_error(error, self.path) from error
             self._read_on(size + len(line))
 
     def _create(self) -> None:
-        tops = {name: index.top for name, index in self._indexes.items()}
+        tops = {name: places.top for name, places in self._tables.items()}
         atomic.write(self.path, _encoder.encode(Header(generation=self._generation + 1, top=tops)) + b"\n")
         self.refresh()
 
@@ -522,7 +347,7 @@ class JournalStorage(Storage):
         try:
             self.compact()
         except StoreFull:
-            pass  # what was to be written is written; there is no room for a second copy now
+            self._lines = self._repeated = 0  # what was to be written is written; room for a copy is looked for later
 
     def compact(self) -> None:
         """Rewrites the journal to what it says. Raises StoreFull; then the old one stays."""
@@ -533,10 +358,10 @@ class JournalStorage(Storage):
 
     def _chunks(self) -> Iterator[tuple[str, list[int]]]:
         """Every table, begun by an empty chunk, in chunks of ids."""
-        for name, index in self._indexes.items():
-            if index.exists:
+        for name, places in self._tables.items():
+            if places.exists:
                 yield name, []
-                ids = list(index.chains)
+                ids = list(places.chains)
                 yield from ((name, ids[begin : begin + _CHUNK]) for begin in range(0, len(ids), _CHUNK))
 
     def _said_again(self, name: str, ids: list[int]) -> Record:
@@ -544,8 +369,9 @@ class JournalStorage(Storage):
         return Record(table=name, clear=not ids, put=ids, documents=documents)
 
     def _rewrite(self, records: Iterable[Record], compacted: int = 0) -> None:
-        tops = {name: index.top for name, index in self._indexes.items()}
+        tops = {name: places.top for name, places in self._tables.items()}
         header = Header(generation=self._generation + 1, compacted=compacted, top=tops)
+        atomic.sweep(self.path)
         with atomic.replacing(self.path) as file:
             file.write(_encoder.encode(header) + b"\n")
             for record in records:
@@ -574,4 +400,4 @@ class JournalStorage(Storage):
     def close(self) -> None:
         with self._state:
             self._segment = None
-            self._indexes.clear()
+            self._tables.clear()

@@ -13,7 +13,6 @@ one that was measured only where points become documents.
 
 from __future__ import annotations
 
-import mmap
 import os
 import threading
 import time
@@ -22,15 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from tinydb import TinyDB
-from tinydb.queries import QueryLike
-from tinydb.storages import Storage
-from tinydb.table import Document, Table
 
 from engine import atomic
 from engine.errors import StoreCorrupt, StoreError
 from engine.lazy import lazy_import
 from engine.store import codec
+from engine.store.columns import Columns, as_documents
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +37,6 @@ FORMAT = 1
 POINTS = "metrics"
 """The table of points, as TinyDB sees it."""
 
-_TORN = b" torn\n"  # makes the line that a killed writer left unreadable for good
 _READ = 1 << 22
 _TAIL = 1 << 16
 _BLOCK = 4096
@@ -159,7 +154,7 @@ class StreamWriter:
             os.ftruncate(self._fd, 0)
             atomic.append(self._fd, _encoder.encode(Header()) + b"\n")
         elif os.pread(self._fd, 1, os.fstat(self._fd).st_size - 1) != b"\n":
-            atomic.append(self._fd, _TORN)
+            atomic.append(self._fd, codec.TORN)
 
     def _ready(self) -> None:
         if self._closed.is_set():
@@ -214,7 +209,7 @@ class StreamReader:
         self._fd = -1
         self._position = 0
         self._lock = threading.RLock()
-        self._points = _Columns()
+        self._points = Columns()
         self._documents: dict[str, list[bytes]] = {}
 
     def __del__(self) -> None:
@@ -277,7 +272,7 @@ class StreamReader:
             stop = self._points.length if end is None else min(end, self._points.length)
             columns = self._points.views()
         for first in range(begin, stop, _BLOCK):
-            yield from _as_documents(columns, first, min(first + _BLOCK, stop))
+            yield from as_documents(columns, first, min(first + _BLOCK, stop))
 
     def _open(self) -> bool:
         try:
@@ -416,155 +411,3 @@ def _step(document: bytes) -> float:
         return _step_decoder.decode(document).step
     except msgspec.ValidationError:
         return float("-inf")
-
-
-_MISSING = 0x7FF8_0000_6D69_7373
-"""The bits of a missing value: a NaN like no other, so that one that was measured is told from it."""
-
-
-class _Columns:
-    """Columns that grow. Written places are never written again, so that views handed out stay as they were."""
-
-    def __init__(self) -> None:
-        self.length = 0
-        self._capacity = 0
-        self._columns: dict[str, np.ndarray] = {}
-
-    def extend(self, batch: Mapping[str, list[float | None]]) -> None:
-        count = len(batch["step"])
-        if any(len(values) != count for values in batch.values()):
-            raise ValueError("columns of a batch differ in length")
-        end = self.length + count
-        if end > self._capacity:
-            self._move(max(1024, end + end // 2))
-        for name in batch:
-            if name not in self._columns:
-                self._columns[name] = _room(self._capacity)
-                self._forget(name, 0, self.length)
-        for name, column in self._columns.items():
-            if name not in batch:
-                self._forget(name, self.length, end)
-                continue
-            written = column[self.length : end]
-            written[:] = batch[name]  # NumPy makes a NaN of None
-            missing = [row for row in np.flatnonzero(np.isnan(written)) if batch[name][row] is None]
-            written.view(np.int64)[missing] = _MISSING
-        self.length = end
-
-    def rewind(self, step: float) -> None:
-        if self.length:
-            kept = np.flatnonzero(self._columns["step"][: self.length] <= step)
-            self.length = len(kept)
-            self._move(max(1024, 2 * self.length), kept)
-
-    def _move(self, capacity: int, rows: np.ndarray | slice | None = None) -> None:
-        """To new arrays: of those handed out before, nothing is overwritten."""
-        rows = slice(self.length) if rows is None else rows
-        for name, column in self._columns.items():
-            moved = self._columns[name] = _room(capacity)
-            moved[: self.length] = column[rows]
-        self._capacity = capacity
-
-    def _forget(self, name: str, begin: int, end: int) -> None:
-        self._columns[name].view(np.int64)[begin:end] = _MISSING
-
-    def views(self) -> dict[str, np.ndarray]:
-        views = {name: column[: self.length] for name, column in self._columns.items()}
-        for view in views.values():
-            view.flags.writeable = False
-        return views
-
-    def last(self) -> dict[str, float]:
-        found = {}
-        for name, column in self._columns.items():
-            bits = column.view(np.int64)
-            for row in range(self.length - 1, -1, -1):
-                if bits[row] != _MISSING:
-                    found[name] = float(column[row])
-                    break
-        return found
-
-
-def _as_documents(columns: Mapping[str, np.ndarray], begin: int, end: int) -> list[dict[str, float]]:
-    blocks = {name: column[begin:end] for name, column in columns.items()}
-    lists = {name: block.tolist() for name, block in blocks.items()} | {
-        "step": blocks["step"].astype(np.int64).tolist()
-    }
-    documents = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
-    for name, block in blocks.items():
-        for row in np.flatnonzero(block.view(np.int64) == _MISSING).tolist():
-            del documents[row][name]
-    return documents
-
-
-def _room(size: int) -> np.ndarray:
-    """Pages straight from the system: those not written yet take no memory, and all go back when they are let go."""
-    return np.frombuffer(mmap.mmap(-1, 8 * size), np.float64)
-
-
-# The stream as a TinyDB
-
-
-class _Rows(Mapping[str, dict[str, Any]]):
-    """A table of a stream as TinyDB reads it: ids from 1, documents made when they are asked for."""
-
-    def __init__(self, reader: StreamReader, table: str) -> None:
-        self._reader, self._table = reader, table
-
-    def __getitem__(self, key: str) -> dict[str, Any]:
-        number = int(key) - 1
-        if not 0 <= number < len(self):
-            raise KeyError(key)
-        if self._table == POINTS:
-            return next(self._reader.points(number, number + 1))
-        return self._reader.documents(self._table)[number]
-
-    def __iter__(self) -> Iterator[str]:
-        return map(str, range(1, len(self) + 1))
-
-    def __len__(self) -> int:
-        return self._reader.length if self._table == POINTS else len(self._reader.documents(self._table))
-
-    def items(self) -> Any:
-        documents = self._reader.points() if self._table == POINTS else self._reader.documents(self._table)
-        return ((str(number), document) for number, document in enumerate(documents, 1))
-
-
-class StreamStorage(Storage):
-    """A stream as a storage of TinyDB, to be read only. Raises StoreCorrupt."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.reader = StreamReader(Path(path))
-
-    def read(self) -> dict[str, Any] | None:
-        self.reader.poll()
-        return {name: _Rows(self.reader, name) for name in self.reader.tables} or None
-
-    def write(self, data: Mapping[str, Any]) -> None:
-        raise StoreError(f"{self.reader.path}: a stream is written by its run alone; read it, or export it")
-
-
-class StreamTable(Table):
-    """A table that forgets the answers to queries when the stream has grown."""
-
-    _version = -1
-
-    def search(self, cond: QueryLike) -> list[Document]:
-        assert isinstance(self._storage, StreamStorage)
-        reader = self._storage.reader
-        reader.poll()
-        if reader.version != self._version:
-            self.clear_cache()
-            self._version = reader.version
-        return super().search(cond)
-
-
-class StreamDB(TinyDB):
-    table_class = StreamTable
-    default_storage_class = StreamStorage  # type: ignore[assignment]  # TinyDB documents it
-    default_table_name = POINTS
-
-
-def open_stream(path: Path) -> TinyDB:
-    """The stream as a TinyDB: points in the table `metrics`, the others under their own names. For reading."""
-    return StreamDB(path)

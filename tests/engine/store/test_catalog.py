@@ -98,6 +98,10 @@ def test_a_run_is_found_by_id_by_the_beginning_of_one_and_by_name(catalog):
 def test_a_unique_beginning_of_an_id_is_enough(catalog):
     catalog.add([a_run()])
     assert catalog.find("r00").id == "r0001"
+    with pytest.raises(UnknownName):
+        catalog.find("")
+    catalog.add([a_run(), a_run("r00")])
+    assert catalog.find("r00").id == "r0003"
 
 
 def test_runs_are_selected_by_status_identity_and_query(catalog):

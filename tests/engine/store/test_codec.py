@@ -1,4 +1,5 @@
 import math
+import os
 
 import numpy as np
 import pytest
@@ -42,6 +43,11 @@ def test_numpy_scalars_are_the_numbers_they_are():
     values = [np.float64(0.1), np.float32(0.5), np.int64(3), np.bool_(True), np.float64("nan"), np.float32("-inf")]
     decoded = codec.decode(codec.encode({"values": values}))["values"]
     assert same(decoded, [0.1, 0.5, 3, True, math.nan, -math.inf])
+
+
+def test_a_file_name_that_is_no_utf8_is_written_out():
+    document = {"name": os.fsdecode(b"\xe9.h5"), os.fsdecode(b"\xff"): ["β", None]}
+    assert codec.decode(codec.encode(document)) == {"name": "\\udce9.h5", "\\udcff": ["β", None]}
 
 
 @pytest.mark.parametrize("value", [object(), np.zeros(3), 1j])

@@ -105,7 +105,7 @@ def test_many_updates_of_one_document_stay_cheap_to_read(path):
     for n in range(100):
         db.update({"n": n, f"k{n % 3}": n}, doc_ids=[1])
     assert contents(path)[1] == {"fixed": 0, "n": 99, "k0": 99, "k1": 97, "k2": 98}
-    assert len(db.journal._indexes["_default"].chain(1)) < 20
+    assert len(db.journal._tables["_default"].chain(1)) < 20
 
 
 def test_the_journal_compacts_itself_and_keeps_everything(path):
@@ -156,6 +156,47 @@ def test_a_scan_that_began_before_a_compaction_ends_well(path):
     writer.journal.compact()
     assert len(db) == 500
     assert [first["n"], *(document["n"] for document in scan)] == list(range(1000))
+
+
+def test_a_line_longer_than_one_reading_is_read(path):
+    opened(path).insert_multiple({"n": n, "text": "x" * 1000} for n in range(5000))
+    opened(path).insert({"n": 5000})
+    assert [document["n"] for document in opened(path)] == list(range(5001))
+
+
+def test_what_a_killed_compaction_left_is_swept_away(path):
+    db = opened(path)
+    db.insert({})
+    left = path.with_name(f".{path.name}.0123abcd.tmp")
+    left.write_bytes(b"half")
+    other = path.with_name(f".{path.name}.lock.tmp2")
+    other.touch()
+    db.journal.compact()
+    assert not left.exists()
+    assert other.exists()
+
+
+def test_a_journal_that_is_taken_away_is_empty_and_begun_again_with_new_ids(path):
+    db, reader = opened(path), opened(path)
+    db.insert_multiple([{}, {}])
+    assert len(reader) == 2
+    path.unlink()
+    assert db.all() == reader.all() == []
+    assert reader.journal.take_changes("_default") == {1, 2}
+    assert db.insert({"n": 1}) == 3
+    assert reader.all() == [{"n": 1}]
+
+
+def test_a_journal_that_is_put_back_from_a_copy_is_read_anew(path):
+    db, reader = opened(path), opened(path)
+    db.insert({"n": 1})
+    copy = path.read_bytes()
+    db.insert_multiple([{"n": 2}, {"n": 3}])
+    assert len(reader) == 3
+    path.write_bytes(copy)
+    assert reader.all() == [{"n": 1}]
+    assert db.insert({"n": 4}) == 2
+    assert reader.all() == [{"n": 1}, {"n": 4}]
 
 
 def test_the_query_cache_notices_what_another_instance_wrote(path):

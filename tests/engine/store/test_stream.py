@@ -11,7 +11,8 @@ import pytest
 from tinydb import Query, where
 
 from engine.errors import StoreCorrupt, StoreError, StoreFull
-from engine.store.stream import StreamReader, StreamWriter, open_stream, tail
+from engine.store.stream import StreamReader, StreamWriter, tail
+from engine.store.stream_table import open_stream
 
 
 @pytest.fixture
