@@ -11,10 +11,9 @@ A row is a run's flat dict (`engine.filters.row`). Which runs enter a statistic,
 from __future__ import annotations
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -22,8 +21,14 @@ from engine.api import SuiteTable
 from engine.cells import Cell, Kind, Measure, Rate
 from engine.errors import UnknownName
 from engine.filters import row as flat_row
+from engine.lazy import lazy_import
 from engine.records import Run, Status
 from engine.values import text
+
+if TYPE_CHECKING:
+    import statistics
+else:
+    statistics = lazy_import("statistics")
 
 Row = Mapping[str, Any]
 

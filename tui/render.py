@@ -9,14 +9,16 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple, TextIO
+from contextlib import AbstractContextManager, redirect_stdout
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 import msgspec
 
-from engine.cells import shown as cell_text
-from engine.tables import Table
 from tui import palette
 from tui.text import clean, fit, shown, to_ascii, width
+
+if TYPE_CHECKING:
+    from engine.tables import Table
 
 Align = Literal["left", "right"]
 
@@ -71,6 +73,11 @@ def confirmed(question: str) -> bool:
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def output_aside() -> AbstractContextManager[TextIO]:
+    """Inside, what a run that runs in this very process prints goes to stderr: stdout is for the verb's result."""
+    return redirect_stdout(sys.stderr)
 
 
 def emit(value: Any, *, compact: bool = False) -> None:
@@ -130,6 +137,8 @@ def _fitted(text: Text, cells: int, align: Align) -> str:
 
 def table_lines(table: Table) -> list[str]:
     """A table with its title, rule and notes."""
+    from engine.cells import shown as cell_text
+
     head = [shown(column.title) for column in table.columns]
     body = [
         [shown(cell_text(cell, column.kind)) for cell, column in zip(row, table.columns, strict=True)]

@@ -37,7 +37,9 @@ class Session:
         home = f" --home {shlex.quote(self.home)}" if self.home else ""
         return f"sciml-tui{home} {words}".rstrip()
 
-    def writable(self, what: str) -> None:
-        """Raises RequestError where nothing may be changed."""
+    @property
+    def writer(self) -> Client:
+        """The client, for verbs that change something. Raises RequestError where nothing may be changed."""
         if self.readonly:
-            raise RequestError(f"{what}: required a home that may be changed, got --readonly; leave that out")
+            raise RequestError("home: required one that may be changed, got --readonly; leave that out")
+        return self.client

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from engine.errors import UnknownName
-from engine.tables import Table
+
+if TYPE_CHECKING:
+    from engine.tables import Table
 
 FORMATS = {
     "csv": "engine.exporters.csv",

@@ -14,7 +14,7 @@ import typer
 
 from engine.errors import NotPossible
 from engine.records import Run
-from tui.render import confirmed, emit, say
+from tui.render import confirmed, emit, output_aside, say
 from tui.session import Session
 from tui.verbs.options import Json, OneRun, Runs
 from tui.verbs.records import emit_runs
@@ -23,25 +23,25 @@ from tui.verbs.records import emit_runs
 def stop(ctx: typer.Context, runs: Runs, json: Json = False) -> None:
     """Ask runs to save a checkpoint and end. They can be resumed."""
     session: Session = ctx.obj
-    _each(session, runs, session.client.stop, json)
+    _each(session, runs, session.writer.stop, json)
 
 
 def kill(ctx: typer.Context, runs: Runs, json: Json = False) -> None:
     """End runs at once. They can be resumed from their last checkpoint."""
     session: Session = ctx.obj
-    _each(session, runs, session.client.kill, json)
+    _each(session, runs, session.writer.kill, json)
 
 
 def resume(ctx: typer.Context, runs: Runs, json: Json = False) -> None:
     """Go on from the last checkpoints. For runs that were stopped, failed, diverged or got lost."""
     session: Session = ctx.obj
-    _each(session, runs, session.client.resume, json)
+    _each(session, runs, session.writer.resume, json)
 
 
 def retry(ctx: typer.Context, runs: Runs, json: Json = False) -> None:
     """Do the work of runs again. Submits new ones and prints their ids."""
     session: Session = ctx.obj
-    _each(session, runs, session.client.retry, json)
+    _each(session, runs, session.writer.retry, json)
 
 
 def rm(
@@ -55,7 +55,7 @@ def rm(
     found = _found(session, runs)
     if not yes and not confirmed(f"remove {len(found)} run{'s' if len(found) > 1 else ''} and all files of theirs?"):
         raise typer.Exit(1)
-    removed = session.client.remove([run.id for run in found])
+    removed = session.writer.remove([run.id for run in found])
     if json:
         emit(removed)
         return
@@ -71,7 +71,7 @@ def archive(
 ) -> None:
     """Put runs aside. `ls` and `export` leave them out unless asked with --all."""
     session: Session = ctx.obj
-    _each(session, runs, partial(session.client.archive, archived=not undo), json)
+    _each(session, runs, partial(session.writer.archive, archived=not undo), json)
 
 
 def tag(
@@ -82,7 +82,7 @@ def tag(
     json: Json = False,
 ) -> None:
     """Put tags on a run."""
-    client = ctx.obj.client
+    client = ctx.obj.writer
     changed: Run = client.tag(run, remove=tags) if remove else client.tag(run, tags)
     if json:
         emit_runs([changed])
@@ -94,7 +94,7 @@ def note(
     ctx: typer.Context, run: OneRun, text: Annotated[str, typer.Argument(metavar="TEXT")], json: Json = False
 ) -> None:
     """Write a note on a run. It replaces the one it has."""
-    changed: Run = ctx.obj.client.note(run, text)
+    changed: Run = ctx.obj.writer.note(run, text)
     if json:
         emit_runs([changed])
     else:
@@ -111,7 +111,8 @@ def _each(session: Session, names: Sequence[str], change: Callable[[str], Run], 
     changed, refused = [], []
     for run in _found(session, names):
         try:
-            changed.append(change(run.id))
+            with output_aside():
+                changed.append(change(run.id))
         except NotPossible as error:
             refused.append(str(error))
     if json:

@@ -54,8 +54,8 @@ def make(
 ) -> None:
     """Make a dataset, in the background: the same as `run dataset`."""
     session: Session = ctx.obj
-    specs = session.client.plan("dataset", schema.assignments(settings or []), seeds=[seed], name=name)
-    deliver(session, session.client.submit(specs), wait=wait, json=json)
+    specs = session.writer.plan("dataset", schema.assignments(settings or []), seeds=[seed], name=name)
+    deliver(session, specs, wait=wait, json=json)
 
 
 def _list(items: list[Shelved], nothing: str, json: bool) -> None:

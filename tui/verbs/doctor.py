@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -84,6 +82,8 @@ def _python(_: Session) -> Iterator[Finding]:
 
 
 def _torch(_: Session) -> Iterator[Finding]:
+    from importlib import metadata
+
     try:
         version = metadata.version("torch")
     except metadata.PackageNotFoundError:
@@ -106,6 +106,8 @@ def _gpus(session: Session) -> Iterator[Finding]:
 
 
 def _cpu_only() -> bool:
+    from importlib import metadata
+
     try:
         return metadata.version("torch").endswith("+cpu")
     except metadata.PackageNotFoundError:
@@ -171,8 +173,9 @@ def _tasks(session: Session) -> Iterator[Finding]:
         mend="" if catalogue.tasks else "install the package anew: pip install -e .",
     )
     for broken in catalogue.broken:
+        what = "plugin" if "/" in broken.file else "task"
         mend = f"mend or remove {broken.file}"
-        yield Finding(what="plugin", state="bad", found=f"{broken.key}: {broken.error}", mend=mend)
+        yield Finding(what=what, state="bad", found=f"{broken.key}: {broken.error}", mend=mend)
 
 
 def _scheduler(session: Session) -> Iterator[Finding]:
@@ -203,6 +206,8 @@ def _logout(_: Session) -> Iterator[Finding]:
 
 def kills_user_processes(roots: tuple[str, ...] = _LOGIND) -> bool:
     """What logind.conf and its drop-ins say of KillUserProcesses; the last one counts, none means no."""
+    import configparser
+
     files = [Path(root, "logind.conf") for root in roots]
     files += sorted((f for root in roots for f in Path(root, "logind.conf.d").glob("*.conf")), key=lambda f: f.name)
     verdict = False
@@ -210,9 +215,9 @@ def kills_user_processes(roots: tuple[str, ...] = _LOGIND) -> bool:
         parser = configparser.ConfigParser(strict=False, interpolation=None)
         try:
             parser.read(file)
-        except (configparser.Error, UnicodeDecodeError):
+            verdict = parser.getboolean("Login", "KillUserProcesses", fallback=verdict)
+        except (configparser.Error, ValueError):  # logind, too, passes over what it cannot read
             continue
-        verdict = parser.getboolean("Login", "KillUserProcesses", fallback=verdict)
     return verdict
 
 

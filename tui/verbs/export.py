@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from engine.cells import moment
 from engine.errors import RequestError
 from engine.exporters import FORMATS, exporter
 from engine.filters import row
@@ -57,7 +55,7 @@ def export(
         table = grouped(rows, split(group_by), split(columns) or _averaged(rows), threshold=threshold)
     else:
         table = runs_table(rows, split(columns) or (_all(rows) if chosen in ("csv", "json") else _telling(rows)))
-    table = msgspec.structs.replace(table, meta=_meta(filter, len(rows), now))
+    table = msgspec.structs.replace(table, meta=_meta(filter, len(rows)))
     text = made_by.render(table)
     if output is None:
         say(text.rstrip("\n") if isinstance(text, str) else text.decode())
@@ -86,6 +84,15 @@ def write(path: Path, text: str | bytes, *, force: bool) -> None:
     atomic.write(path, text.encode() if isinstance(text, str) else text)
 
 
+def made_by() -> str:
+    """The program with its version, and when."""
+    from importlib.metadata import version
+
+    from engine.cells import moment
+
+    return f"sciml-tui {version('sciml-tui')}, {moment(time.time())}"
+
+
 def _averaged(rows: list[dict[str, Any]]) -> list[str]:
     return [key for key in (JUDGED, "seconds") if any(key in row for row in rows)] or ["seconds"]
 
@@ -102,8 +109,8 @@ def _telling(rows: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(("id", "status", "seed", *settings, *figures)))
 
 
-def _meta(filter: str, count: int, now: float) -> dict[str, str]:
+def _meta(filter: str, count: int) -> dict[str, str]:
     return {
-        "made by": f"sciml-tui {version('sciml-tui')}, {moment(now)}",
+        "made by": made_by(),
         "runs": f"{count} ({filter or 'all'})",
     }

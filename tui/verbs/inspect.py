@@ -150,11 +150,11 @@ def diff(
 
 def _beside(title: str, runs: Iterable[Run], keys: list[str], parts: list[dict[str, Any]]) -> Table:
     columns = [Column(key="setting", header=title), *(Column(key=run.id) for run in runs)]
-    rows = tuple((key, *_told_apart([part.get(key) for part in parts])) for key in keys)
+    rows = tuple((key, *told_apart([part.get(key) for part in parts])) for key in keys)
     return Table(title="", columns=tuple(columns), rows=rows)
 
 
-def _told_apart(values: list[Any]) -> list[Any]:
+def told_apart(values: list[Any]) -> list[Any]:
     """Numbers in three digits where that tells all of them apart, else in full."""
     exact = [None if value is None else text(value) for value in values]
     short = [number(value) if isinstance(value, float) else it for value, it in zip(values, exact, strict=True)]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.filters import row
 from engine.records import Run
-from engine.report import Report
 from tui.render import emit
 from tui.session import Session
+
+if TYPE_CHECKING:
+    from engine.report import Report
 
 
 def run_record(run: Run, now: float | None = None) -> dict[str, Any]:
@@ -52,6 +54,8 @@ def emit_runs(runs: Sequence[Run]) -> None:
 
 def report_of(session: Session, run: Run) -> Report:
     """What a run has reported so far."""
+    from engine.report import Report
+
     report = Report(session.client.home, run.id)
     report.poll()
     return report

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 import typer
 
 from engine import schema
-from engine.api import Problem, Resources
+from engine.api import Problem, Resources, RunSpec
 from engine.errors import SpecError
 from engine.records import Run, Status
-from tui.render import hint, say
+from tui.render import hint, output_aside, say
 from tui.session import Session
 from tui.verbs.options import Json
 from tui.verbs.records import emit_runs
@@ -51,7 +51,7 @@ def run(
     if params or not task:
         show_parameters(session, task, given)
         return
-    specs = session.client.plan(
+    specs = session.writer.plan(
         task,
         given,
         grid=schema.read_grid(grid or []),
@@ -61,11 +61,13 @@ def run(
         tags=tag or [],
         name=name,
     )
-    deliver(session, session.client.submit(specs), wait=wait, json=json)
+    deliver(session, specs, wait=wait, json=json)
 
 
-def deliver(session: Session, runs: Sequence[Run], *, wait: bool, json: bool) -> None:
-    """Prints the ids of submitted runs; with `wait`, ends when they have, and badly unless all are done."""
+def deliver(session: Session, specs: Sequence[RunSpec], *, wait: bool, json: bool) -> None:
+    """Submits runs and prints their ids; with `wait`, ends when they have, and badly unless all are done."""
+    with output_aside():
+        runs = session.writer.submit(specs)
     if not json:
         for submitted in runs:
             say(submitted.id)

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import sys
-import time
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import msgspec
 import typer
 
 from engine.api import Suite
-from engine.cells import moment
 from engine.errors import RequestError, UnknownName
-from engine.tables import Table, suite_table
 from tui.render import Align, Text, definitions, emit, grid, hint, say, table_lines, terminal_width
 from tui.session import Session
 from tui.text import clock, shown
-from tui.verbs.export import Force, Format, Output, format_of, write
+from tui.verbs.export import Force, Format, Output, format_of, made_by, write
 from tui.verbs.options import Json
 from tui.verbs.records import run_record
 from tui.verbs.watching import follow
 
 if TYPE_CHECKING:
     from engine.suites import SuiteState
+    from engine.tables import Table
 
 DEMO = "demo"
 HEAD: tuple[Text, ...] = ("suite", "runs", "minutes", "title")
@@ -97,11 +94,13 @@ def report(
 
 def find(session: Session, name: str, scale: str = "") -> Suite:
     """The suite of a name; with a scale, the one called `name-scale` or that is of this scale. Raises UnknownName."""
-    known = session.client.describe().suites
+    catalogue = session.client.describe()
+    known = catalogue.suites
     fitting = [it for key, it in known.items() if key in (name, f"{name}-{scale}") and scale in ("", it.scale)]
     if not fitting:
         asked = f"{name} at scale {scale}" if scale else name
-        raise UnknownName(f"suite: required one of {', '.join(known) or 'none that is installed'}, got {asked}")
+        broken = "".join(f"\n{it.key} cannot be loaded: {it.error}" for it in catalogue.broken)
+        raise UnknownName(f"suite: required one of {', '.join(known) or 'none that is installed'}, got {asked}{broken}")
     return fitting[0]
 
 
@@ -110,7 +109,7 @@ def carry_out(session: Session, suite: Suite, *, again: str, json: bool) -> None
     from engine.suites import start, state
 
     out = sys.stderr if json else sys.stdout
-    begun = start(session.client, suite)
+    begun = start(session.writer, suite)
     if begun.on_their_way:
         _introduce(session, begun, out)
         try:
@@ -133,8 +132,10 @@ def carry_out(session: Session, suite: Suite, *, again: str, json: bool) -> None
 
 def tables_of(state: SuiteState) -> list[Table]:
     """The suite's tables over the runs that are there, with where they come from."""
+    from engine.tables import suite_table
+
     meta = {
-        "made by": f"sciml-tui {version('sciml-tui')}, {moment(time.time())}",
+        "made by": made_by(),
         "suite": f"{state.suite.key} ({state.suite.scale}), {len(state.runs)} of {len(state.suite.runs)} runs",
     }
     return [msgspec.structs.replace(suite_table(it, state.runs), meta=meta) for it in state.suite.tables]

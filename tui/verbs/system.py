@@ -80,8 +80,7 @@ def start(ctx: typer.Context) -> None:
     from engine import scheduler
 
     session: Session = ctx.obj
-    session.writable("scheduler")
-    say(f"process {scheduler.ensure_scheduler(session.client.home)}")
+    say(f"process {scheduler.ensure_scheduler(session.writer.home)}")
 
 
 def stop(ctx: typer.Context) -> None:
@@ -89,5 +88,4 @@ def stop(ctx: typer.Context) -> None:
     from engine import scheduler
 
     session: Session = ctx.obj
-    session.writable("scheduler")
-    say("stopped: runs go on" if scheduler.stop(session.client.home) else "there was none")
+    say("stopped: runs go on" if scheduler.stop(session.writer.home) else "there was none")

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TextIO
 import typer
 
 from engine.records import ENDED, WAITING, Run, Status
-from engine.report import Report
 from tui.live import LiveRun
 from tui.render import hint, is_terminal, paint, status
 from tui.session import Session
@@ -28,6 +27,8 @@ from tui.verbs.records import emit_runs
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
+
+    from engine.report import Report
 
 FIGURES = (("loss", "loss"), ("rel L2", "rel_l2"))
 """(title, key) of what a line shows of a run that goes on."""
@@ -45,6 +46,8 @@ class Display(Protocol):
 
 def follow(session: Session, ids: Sequence[str], out: TextIO) -> list[Run]:
     """Shows progress on `out` until all runs have ended; the runs as they are then."""
+    from engine.report import Report
+
     reports = {run: Report(session.client.home, run) for run in ids}
     known: dict[str, Run] = {}
     glanced = float("-inf")
@@ -140,9 +143,8 @@ def fitting(runs: Sequence[LiveRun], room: int) -> list[LiveRun]:
 def counted(runs: Sequence[LiveRun]) -> str:
     """`12 runs: 2 running, 7 queued, 3 done`"""
     counts = Counter(str(it.run.status) for it in runs)
-    return f"{len(runs)} run{'s' if len(runs) > 1 else ''}: " + ", ".join(
-        f"{counts[name]} {name}" for name in Status if counts[name]
-    )
+    parts = ", ".join(f"{counts[name]} {name}" for name in Status if counts[name])
+    return f"{len(runs)} run{'s' if len(runs) > 1 else ''}: {parts}"
 
 
 def _told(live: LiveRun) -> str:
@@ -177,7 +179,7 @@ def watch(
     else:
         ids = [run.id for run in session.client.runs("") if run.status not in ENDED]
     if not ids:
-        hint("no run goes on")
+        hint("nothing goes on")
         return
     ended = follow(session, ids, sys.stderr if json else sys.stdout)
     if json:

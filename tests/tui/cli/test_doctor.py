@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from tui.verbs.doctor import kills_user_processes
+
+
+def findings(ended):
+    return {it["what"]: it for it in ended.json}
+
+
+def test_a_machine_that_is_well_is_exit_code_0(call, empty, monkeypatch):
+    monkeypatch.setattr("tui.verbs.doctor._tasks", lambda session: iter(()))  # which depends on what is installed
+    ended = call("doctor", "--json", home=empty)
+    found = findings(ended)
+    assert ended.code == 0, found
+    assert {"python", "torch", "home", "space", "locks", "scheduler", "logout", "terminal"} <= found.keys()
+    assert found["locks"]["state"] == "good"
+    assert [path.name for path in empty.iterdir() if "doctor" in path.name] == []
+
+
+def test_a_broken_task_is_exit_code_1_with_what_to_mend(call, empty, monkeypatch):
+    monkeypatch.setenv("SCIML_TUI_TASKS", "sample_tasks:WALK,sample_tasks:FAULTY")
+    ended = call("doctor", home=empty)
+    assert ended.code == 1
+    (line,) = [line for line in ended.lines if "cannot describe itself" in line]
+    assert "✗" in line
+    assert "; mend" in line
+
+
+def test_waiting_runs_without_a_scheduler_are_a_fault(call, empty):
+    from engine.api import RunSpec
+    from engine.paths import Home
+    from engine.records import Run
+    from engine.store.catalog import Catalog
+
+    catalog = Catalog(Home(empty))
+    catalog.add([Run(id="", spec=RunSpec(task="walk"))])
+    catalog.close()
+    found = findings(call("doctor", "--json", home=empty))
+    assert found["scheduler"]["state"] == "bad"
+    assert "scheduler start" in found["scheduler"]["mend"]
+
+
+@pytest.mark.parametrize(
+    ("files", "verdict"),
+    [
+        ({}, False),
+        ({"etc/logind.conf": "[Login]\nKillUserProcesses=yes\n"}, True),
+        ({"etc/logind.conf": "[Login]\n#KillUserProcesses=yes\n"}, False),
+        ({"lib/logind.conf.d/1.conf": "[Login]\nKillUserProcesses=yes\n"}, True),
+        (
+            {
+                "etc/logind.conf": "[Login]\nKillUserProcesses=yes\n",
+                "etc/logind.conf.d/9.conf": "[Login]\nKillUserProcesses=no\n",
+            },
+            False,
+        ),
+        ({"etc/logind.conf": "no section\n"}, False),
+        ({"etc/logind.conf": "[Login]\nKillUserProcesses=perhaps\n"}, False),
+    ],
+)
+def test_what_logind_does_to_processes_is_read_from_its_files(files, verdict, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert kills_user_processes((str(tmp_path / "lib"), str(tmp_path / "etc"))) is verdict

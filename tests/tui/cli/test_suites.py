@@ -1,0 +1,63 @@
+"""`suite` and `demo`, on a suite of three small runs in background processes."""
+
+from __future__ import annotations
+
+from tui.verbs import suites
+
+
+def test_a_suite_is_run_once_and_then_shown_again(call, busy, monkeypatch):
+    monkeypatch.setattr(suites, "DEMO", "pair")
+    begun = call("suite", "report", "pair", "--json", home=busy)
+    assert begun.json["missing"] == ["data", "first", "second"]
+    assert begun.json["tables"][0]["records"] == []
+
+    first = call("demo", home=busy)
+    assert first.code == 0, first
+    assert first.lines[0] == "A pair: 3 runs in background processes"
+    assert f"kept in {busy}" in first.lines
+    assert [line for line in first.lines if "r0003" in line and "✓ done" in line]
+    assert "ends" in first.lines
+    assert f"  sciml-tui --home {busy} suite report pair  these tables, also for a paper: --format latex" in first.lines
+
+    second = call("demo", home=busy)
+    assert second.code == 0
+    assert second.lines[1].startswith("Nothing is run again: these are the results of ")
+    assert table(second) == table(first)
+    assert call("ls", "--ids", home=busy).lines == ["r0001", "r0002", "r0003"]
+
+    again = call("suite", "run", "pair", "--json", home=busy).json
+    assert [run["status"] for run in again["runs"].values()] == ["done", "done", "done"]
+
+    latex = call("suite", "report", "pair", "--format", "latex", home=busy).out
+    assert "\\caption{ends}" in latex
+    assert "% suite: pair (quick), 3 of 3 runs" in latex
+    header = call("suite", "report", "pair", "--format", "csv", home=busy).lines[0]
+    assert header == "steps,n,x_mean,x_std,x_n,x_min,x_median"
+
+
+def table(ended):
+    return ended.lines[ended.lines.index("ends") :]
+
+
+def test_a_suite_is_listed_and_found_by_its_scale(call, empty):
+    assert "pair" in [line.split()[0] for line in call("suite", "ls", home=empty).lines]
+    (listed,) = [it for it in call("suite", "ls", "--json", home=empty).json if it["key"] == "pair"]
+    assert listed["runs"] == ["data", "first", "second"]
+    assert call("suite", "report", "pair", "--scale", "quick", "--json", home=empty).code == 0
+    assert "at scale paper" in call("suite", "report", "pair", "--scale", "paper", home=empty).err
+
+
+def test_a_suite_that_comes_to_nothing_is_exit_code_1_and_says_how_to_go_on(call, busy, monkeypatch):
+    monkeypatch.setenv("SCIML_TUI_SUITES", "failing_suite:SUITES")
+    monkeypatch.syspath_prepend(busy)
+    monkeypatch.setenv("PYTHONPATH", str(busy), prepend=":")
+    (busy / "failing_suite.py").write_text(
+        "from engine.api import RunSpec, Suite, SuiteRun\n"
+        "spec = RunSpec(task='walk', params={'steps': 1, 'ending': 'fault'}, tags=('fails',))\n"
+        "SUITES = {'fails': Suite(key='fails', title='Fails', summary='', runs=(SuiteRun(key='a', spec=spec),))}\n"
+    )
+    ended = call("suite", "run", "fails", home=busy)
+    assert ended.code == 1
+    assert f"Not complete: sciml-tui --home {busy} suite run fails goes on with what is missing." in ended.lines
+    assert any(line.startswith("r0001 failed: ") and "logs r0001" in line for line in ended.lines)
+    assert any("--filter tags=fails" in line for line in ended.lines)
