@@ -25,6 +25,7 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_BREAKS = re.compile(r"[\t\n\r\v\f\u2028\u2029]+")
 _HARMLESS = re.compile(r"[ -~]*\Z")
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -36,11 +37,16 @@ _PLAIN = str.maketrans(
 )
 
 
+def without_escapes(text: str) -> str:
+    """Text without terminal escape sequences; other controls, as tabs and carriage returns, are still in it."""
+    return _ESCAPES.sub("", text)
+
+
 def clean(text: str) -> str:
     """One line of text without escape sequences and control characters; line breaks and tabs become spaces."""
     if _HARMLESS.match(text):
         return text
-    text = re.sub(r"[\t\n\r\v\f\u2028\u2029]+", " ", _ESCAPES.sub("", text))
+    text = _BREAKS.sub(" ", without_escapes(text))
     return _UNSAFE.sub("", text)
 
 

@@ -242,5 +242,5 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
 def _printed(line: str) -> str:
     """A line as a terminal would leave it: started over at each carriage return, harmless, tabs as blanks."""
-    kept = [part for part in line.split("\r") if part]
-    return text.shown(kept[-1].expandtabs(_TAB)) if kept else ""
+    kept = [part for part in text.without_escapes(line).split("\r") if part]
+    return "\t".join(map(text.shown, kept[-1].split("\t"))).expandtabs(_TAB) if kept else ""

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from textual.app import App
+
+from engine.errors import SpecError
+from tui import palette
+from tui.keymap import KEYMAP, UNRELIABLE, Keymap, Row, display
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    yield
+    palette.use_ascii(False)
+
+
+def test_no_key_has_two_actions_in_one_scope() -> None:
+    assert KEYMAP._clashes() == []
+
+
+def test_keys_arrive_in_every_terminal() -> None:
+    for row in KEYMAP:
+        assert not UNRELIABLE.intersection(row.keys) and not any(key.startswith("alt+") for key in row.keys), row.id
+
+
+def test_rows_have_ids_of_their_own_and_words_for_the_help() -> None:
+    ids = [row.id for row in KEYMAP]
+    assert len(set(ids)) == len(ids)
+    assert all(row.label and row.group and row.keys and row.id.count(".") == 1 for row in KEYMAP)
+
+
+def test_bindings_of_scopes_have_the_action_in_the_id() -> None:
+    bindings = KEYMAP.bindings("runs")
+    stop = next(binding for binding in bindings if binding.id == "runs.stop")
+    assert (stop.key, stop.action, stop.description, stop.show) == ("T", "stop", "stop", True)
+    assert {binding.id.split(".")[0] for binding in KEYMAP.bindings("table", "app")} == {"table", "app"}
+    assert [binding.key for binding in KEYMAP.bindings("table") if binding.id == "table.down"] == ["j", "down"]
+
+
+def test_remapping_changes_keys_and_keeps_the_rest() -> None:
+    made = KEYMAP.remapped({"runs.stop": "X ctrl+t", "runs.new": "N"})
+    assert made.get("runs.stop").keys == ("X", "ctrl+t") and made.get("runs.kill").keys == ("K",)
+    assert made.overrides == {"runs.stop": "X,ctrl+t", "runs.new": "N"}
+    assert KEYMAP.get("runs.stop").keys == ("T",)
+
+
+def test_remapping_twice_keeps_the_first() -> None:
+    made = KEYMAP.remapped({"runs.stop": "X"}).remapped({"runs.kill": "Z"})
+    assert made.overrides == {"runs.stop": "X", "runs.kill": "Z"}
+
+
+def test_keys_may_be_exchanged() -> None:
+    made = KEYMAP.remapped({"runs.stop": "K", "runs.kill": "T"})
+    assert made.get("runs.stop").keys == ("K",)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"runs.halt": "X"}, "keys.runs.halt: required an action of the help screen, got runs.halt"),
+        ({"runs.stop": "K"}, "keys.runs.kill: required a key of its own, got K (runs.stop has it already)"),
+        ({"runs.stop": "ctrl+i"}, "keys.runs.stop: required a key that arrives in every terminal, got ctrl+i"),
+        ({"runs.stop": "alt+x"}, "required a key that arrives in every terminal, got alt+x"),
+        ({"runs.stop": ""}, "keys.runs.stop: required one or more keys"),
+        ({"runs.stop": ", x"}, "none of them a comma"),
+    ],
+)
+def test_a_remapping_that_cannot_work_is_refused(keys: dict[str, str], said: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        KEYMAP.remapped(keys)
+    assert said in str(caught.value)
+
+
+async def test_the_table_dispatches_and_a_remapping_moves_it() -> None:
+    class Counting(App[None]):
+        BINDINGS = Keymap([Row("app.count", ("c", "down"), "count", "General")]).bindings("app")
+        counted = 0
+
+        def action_count(self) -> None:
+            self.counted += 1
+
+    app = Counting()
+    async with app.run_test() as pilot:
+        await pilot.press("c", "down", "x")
+        assert app.counted == 2
+        app.set_keymap({"app.count": "x"})
+        await pilot.press("c", "x")
+        assert app.counted == 3
+
+
+def test_keys_are_displayed_as_people_know_them() -> None:
+    shown = [display(key) for key in ("j", "down", "escape", "pageup", "ctrl+backslash", "?", "f1")]
+    assert shown == ["j", "↓", "esc", "PgUp", "ctrl+\\", "?", "F1"]
+    palette.use_ascii(True)
+    assert display("down") == "down"
