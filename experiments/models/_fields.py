@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,11 @@ class FieldModel(msgspec.Struct, frozen=True, kw_only=True):
     of shape (samples, constant); `channels` is the number of both. Parameters are real tensors by name.
 
     sizes: published sizes by name, each an instance of `settings`.
-    size(spec, channels): the number of parameters.
+    shapes(spec, channels): the shape of every parameter by name.
     initialise(spec, channels, rng): fresh parameters by name, float64.
     forward(spec, parameters, varying, constant): the field predicted, of shape (samples, nx, ny); differentiable.
     unfit(spec, grid): what is wrong with this spec on a grid x grid, fields named as those of `settings`.
+    work(spec, grid): floating-point operations of a training step, for each sample.
     """
 
     title: str
@@ -32,7 +34,12 @@ class FieldModel(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     settings: type[msgspec.Struct]
     sizes: Mapping[str, Any] = {}
-    size: Callable[[Any, int], int]
+    shapes: Callable[[Any, int], dict[str, tuple[int, ...]]]
     initialise: Callable[[Any, int, np.random.Generator], dict[str, np.ndarray]]
     forward: Callable[[Any, Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]
     unfit: Callable[[Any, int], list[Problem]]
+    work: Callable[[Any, int], float]
+
+    def size(self, spec: Any, channels: int) -> int:
+        """The number of parameters."""
+        return sum(math.prod(shape) for shape in self.shapes(spec, channels).values())

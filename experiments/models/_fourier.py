@@ -186,7 +186,7 @@ def _mixed_gradient(
 class Projection(torch.autograd.Function):
     """A linear layer, GELU and a linear layer to one channel, at every point.
 
-    field: (..., width) -> (...). The hidden layer, wider than all else, is made again in the backward pass rather than kept.
+    field: (..., width) -> (...). The hidden layer, wider than all else, is not kept but made again in the backward pass.
     """
 
     @staticmethod

@@ -10,32 +10,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from engine.api import Spec
 from experiments.operators import sources, spectral
+from experiments.operators.recipe import Recipe, Split
 from experiments.operators.system import find
 
 BLOCK = 64
-Split = Literal["train", "validation", "test"]
-
-
-class Recipe(Spec, frozen=True, kw_only=True):
-    """All that decides the samples."""
-
-    system: str
-    range: tuple[float, float]
-    grid: int
-    dtype: Literal["float32", "float64"] = "float32"
-    seed: int = 0
 
 
 class Samples(NamedTuple):
-    """source and solution: (count, n, n). coefficients: (count, coefficients), the operators. drawn: (count, drawn), what
-    they were made from, and last the sparsity of the source. The latter two are float64 and named in the system."""
+    """source and solution: (count, n, n). coefficients: (count, coefficients), the operators. drawn: (count, drawn),
+    what they were made from, and last the sparsity of the source. The latter two are float64, named in the system."""
 
     source: torch.Tensor
     solution: torch.Tensor

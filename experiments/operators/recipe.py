@@ -1,0 +1,99 @@
+"""What decides a set of samples, and the parameters of a run that say it: the same for making, for training on a
+dataset and for training on samples made on the spot."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from engine.api import Params, Spec, describe_struct, settings
+from experiments.operators.system import System, systems
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class Recipe(Spec, frozen=True, kw_only=True):
+    """Samples are a function of this, the split and their index, and of nothing else."""
+
+    system: str
+    range: tuple[float, float]
+    grid: int
+    dtype: Literal["float32", "float64"]
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """`poisson-1-5-32x32`; what is not the default is added."""
+        low, high = self.range
+        name = f"{self.system}-{low:g}-{high:g}-{self.grid}x{self.grid}"
+        if self.dtype != "float32":
+            name += f"-{self.dtype}"
+        return f"{name}-seed{self.seed}" if self.seed else name
+
+
+class Sizes(Spec, frozen=True, kw_only=True):
+    """How many samples of each split."""
+
+    train: int
+    validation: int
+    test: int
+
+    def of(self, split: Split) -> int:
+        count: int = getattr(self, split)
+        return count
+
+    @property
+    def total(self) -> int:
+        return self.train + self.validation + self.test
+
+
+class _Common(Spec, frozen=True, kw_only=True):
+    grid: Annotated[int, Meta(ge=8, le=4096, description="Points along each side")] = 128
+    dtype: Annotated[Literal["float32", "float64"], Meta(description="Precision of the data and of what uses it")] = (
+        "float32"
+    )
+    validation: Annotated[int, Meta(ge=1, description="Samples that choose the best weights")] = 256
+    test: Annotated[int, Meta(ge=1, description="Held-out samples that the error is measured on")] = 256
+
+
+class _Data(Spec, frozen=True, kw_only=True):
+    seed: Annotated[
+        int, Meta(ge=0, description="Another seed, other samples; the run's own seed does not touch them")
+    ] = 0
+
+
+def properties() -> dict[str, dict[str, Any]]:
+    """Those of the parameters that make a recipe and the sizes, but for `samples`."""
+    choices = {key: _choice(system) for key, system in systems()[0].items()}
+    system = {"type": "string", "description": "Family of PDEs", "default": "poisson", "x-choices": choices}
+    return {"system": system, **describe_struct(_Common), **describe_struct(_Data, "data.")}
+
+
+def _choice(system: System) -> dict[str, Any]:
+    return {
+        "title": system.title,
+        "summary": system.summary,
+        "equation": system.equation,
+        "source": system.source,
+        "label": system.label,
+        "facts": {"coefficients": dict(system.coefficients)},
+        "properties": {"range": dict(system.range)},
+    }
+
+
+def recipe_of(params: Params) -> Recipe:
+    common = settings(_Common, params)
+    return Recipe(
+        system=params["system"],  # type: ignore[arg-type]
+        range=tuple(map(float, params["range"])),  # type: ignore[arg-type]
+        grid=common.grid,
+        dtype=common.dtype,
+        seed=settings(_Data, params, "data.").seed,
+    )
+
+
+def sizes_of(params: Params) -> Sizes:
+    common = settings(_Common, params)
+    return Sizes(train=params["samples"], validation=common.validation, test=common.test)  # type: ignore[arg-type]

@@ -1,0 +1,260 @@
+"""The task `operator`: learns the solution operator of a system, from random weights or from those of another run."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.api import (
+    Estimate,
+    Params,
+    Problem,
+    Reporter,
+    SpecError,
+    TaskDescription,
+    TaskError,
+    describe_struct,
+    lazy_import,
+    settings,
+)
+from experiments.operators import models
+from experiments.operators import recipe as recipes
+from experiments.operators.recipe import SPLITS, Recipe, Sizes, Split
+from experiments.operators.system import find
+from experiments.operators.training import Fresh, Training
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from experiments.operators import data, generate, metrics, normalise, train, weights
+else:
+    np = lazy_import("numpy")
+    torch = lazy_import("torch")
+    data = lazy_import("experiments.operators.data")
+    generate = lazy_import("experiments.operators.generate")
+    metrics = lazy_import("experiments.operators.metrics")
+    normalise = lazy_import("experiments.operators.normalise")
+    train = lazy_import("experiments.operators.train")
+    weights = lazy_import("experiments.operators.weights")
+
+FRESH, FROM_INIT = ("pretrain", "scratch"), ("finetune", "zeroshot")
+OPERATIONS_PER_SECOND = 3e10
+"""Of one CPU core, as measured on training steps."""
+
+
+def _mode() -> dict[str, Any]:
+    """The parameter `mode`, with the parameters that each mode brings."""
+    init = {
+        "init": {
+            "type": "string",
+            "minLength": 1,
+            "description": "Run whose weights to begin with",
+            "x-ref": "run",
+        }
+    }
+    none = {"samples": {"type": "integer", "enum": [0], "default": 0, "description": "Examples seen: none"}}
+    training = describe_struct(Training)
+    fresh = {**training, **describe_struct(Fresh), **models.properties()}
+    choices = {
+        "pretrain": ("Train from random weights and publish the model", fresh),
+        "scratch": ("Train from random weights, to compare with", fresh),
+        "finetune": ("Train all weights of another run's model on new data", {**init, **training}),
+        "zeroshot": ("Another run's model on new data, as it is", {**init, **none}),
+    }
+    described = {
+        key: {"title": key, "summary": text, "properties": brought} for key, (text, brought) in choices.items()
+    }
+    return {
+        "type": "string",
+        "description": "Where the weights come from",
+        "default": "scratch",
+        "x-choices": described,
+    }
+
+
+class OperatorTask:
+    def describe(self) -> TaskDescription:
+        common = recipes.properties()
+        dataset = {
+            "type": "string",
+            "default": "",
+            "description": "Dataset to read the samples from; empty: the same samples are made on the spot",
+            "x-ref": "dataset",
+        }
+        properties = {"system": common.pop("system"), "mode": _mode(), "data": dataset, **common}
+        return TaskDescription(
+            key="operator",
+            title="Neural operator",
+            summary="Learns the map from a PDE's source and coefficients to its solution.",
+            schema={"type": "object", "properties": properties},
+            label="{system} {mode} N={samples}",
+            metrics={
+                "rel_l2": "relative L2 error, mean over the test samples",
+                "rel_l2_median": "relative L2 error, median over the test samples",
+                "validation_rel_l2": "relative L2 error, mean over the validation samples",
+                "loss": "what is minimised, on the examples of a step",
+                "lr": "learning rate",
+                "seconds": "time spent so far",
+            },
+        )
+
+    def check(self, params: Params, /) -> list[Problem]:
+        mode = params["mode"]
+        if mode in FROM_INIT:
+            missing = Problem("init", "a run whose weights to begin with", "nothing", f"mode={mode} needs one")
+            return [] if params.get("init") else [missing]
+        try:
+            key, spec = models.chosen(params)
+        except SpecError as error:
+            return list(error.problems)
+        problems = models.find(key).unfit(spec, recipes.recipe_of(params).grid)
+        own = params["model"] == key  # of a published size, it is the choice that does not fit
+        return [Problem(f"model.{p.field}" if own else "model", p.required, p.got, p.hint) for p in problems]
+
+    def estimate(self, params: Params, /) -> Estimate:
+        if params["mode"] not in FRESH:
+            return Estimate()
+        key, spec = models.chosen(params)
+        training, grid = settings(Training, params), recipes.recipe_of(params).grid
+        operations = models.find(key).work(spec, grid) * training.examples * training.length
+        samples = recipes.sizes_of(params).total
+        return Estimate(seconds=4 + operations / OPERATIONS_PER_SECOND, memory_gb=0.6 + 1e-8 * samples * grid**2)
+
+    def run(self, params: Params, reporter: Reporter, /) -> None:
+        torch.set_num_threads(reporter.cpus)
+        recipe = recipes.recipe_of(params)
+        start = _loaded(str(params["init"]), recipe, reporter) if params["mode"] in FROM_INIT else None
+        sets = _samples(str(params["data"]), recipe, recipes.sizes_of(params), reporter)
+        card, parameters = start or _fresh(params, recipe, sets["train"], reporter.seed)
+        inputs = {split: _inputs(samples, card, reporter.device) for split, samples in sets.items()}
+        model, spec = weights.model_of(card)
+        forward = functools.partial(model.forward, spec)
+        tensors = train.on_device(parameters, getattr(torch, recipe.dtype), reporter.device)
+        reporter.summary(parameters=sum(tensor.numel() for tensor in tensors.values()), samples=int(params["samples"]))  # type: ignore[arg-type]
+        if params["mode"] == "zeroshot":
+            reporter.summary(steps=0, stop_reason="evaluated")
+            _evaluate(forward, tensors, inputs["test"], 0, reporter)
+            return
+        training = settings(Training, params)
+        trainer = train.Trainer(forward, tensors, training, inputs["train"], inputs["validation"], reporter.seed)
+        if state := reporter.resume():
+            trainer.restore(state)
+        finished = trainer.run(reporter)
+        reporter.summary(
+            loss=trainer.loss,
+            steps=trainer.step,
+            seconds=trainer.seconds,
+            validation_rel_l2=trainer.best_error,
+            best_step=trainer.best_step,
+            stop_reason="all steps done" if finished else "stopped",
+        )
+        if finished:
+            _evaluate(forward, trainer.best, inputs["test"], trainer.step, reporter)
+            _keep(card, trainer, recipe, training, str(params["mode"]), reporter)
+
+
+def _loaded(run: str, recipe: Recipe, reporter: Reporter) -> tuple[weights.Card, dict[str, np.ndarray]]:
+    """The weights that another run left. Raises TaskError where they do not fit this run's system and grid."""
+    left = reporter.input(run)
+    if "weights" not in left:
+        names = ", ".join(left) or "nothing"
+        raise TaskError(f"init: required an operator run that left weights, got {run}, which left {names}")
+    card, parameters = weights.load(left["weights"].path)
+    channels = find(recipe.system).channels
+    if card.channels != channels:
+        required, got = ", ".join(channels), ", ".join(card.channels)
+        raise TaskError(f"init: required a model with the inputs {required} of {recipe.system}, got {run} with {got}")
+    model, spec = weights.model_of(card)
+    for problem in model.unfit(spec, recipe.grid):
+        raise TaskError(f"init: the model of {run}: {problem}")
+    return card, parameters
+
+
+def _fresh(
+    params: Params, recipe: Recipe, samples: generate.Samples, seed: int
+) -> tuple[weights.Card, dict[str, np.ndarray]]:
+    key, spec = models.chosen(params)
+    channels = find(recipe.system).channels
+    parameters = models.find(key).initialise(spec, len(channels), np.random.default_rng([seed, 0]))
+    scales = normalise.scales_of(samples, settings(Fresh, params).normalisation)
+    return weights.Card(model=key, spec=msgspec.to_builtins(spec), channels=channels, scales=scales), parameters
+
+
+def _samples(dataset: str, recipe: Recipe, sizes: Sizes, reporter: Reporter) -> dict[Split, generate.Samples]:
+    """The samples of each split that this run needs, from a dataset or made here: the same ones."""
+    wanted = [(split, sizes.of(split)) for split in SPLITS if sizes.train or split == "test"]
+    if not dataset:
+        return {split: generate.make(recipe, split, count, reporter.device) for split, count in wanted}
+    path = reporter.dataset(dataset).path
+    _require_same(dataset, recipe, data.header(path).recipe)
+    return {split: data.read(path, split, count) for split, count in wanted}
+
+
+def _require_same(dataset: str, recipe: Recipe, found: Recipe) -> None:
+    """The run's record must say what it was trained on, so its parameters are to agree with the dataset."""
+    keys = {"system": "system", "range": "range", "grid": "grid", "dtype": "dtype", "seed": "data.seed"}
+    wrong = [
+        f"{key}: required {getattr(found, field)}, got {getattr(recipe, field)}"
+        for field, key in keys.items()
+        if getattr(found, field) != getattr(recipe, field)
+    ]
+    if wrong:
+        raise TaskError(f"data: the dataset {dataset} is another than these parameters say; {'; '.join(wrong)}")
+
+
+def _inputs(samples: generate.Samples, card: weights.Card, device: str) -> normalise.Inputs:
+    inputs = normalise.inputs_of(samples, card.scales)
+    return normalise.Inputs(*(tensor.to(device) for tensor in inputs))
+
+
+def _evaluate(
+    forward: train.Forward, parameters: train.Parameters, test: normalise.Inputs, step: int, reporter: Reporter
+) -> None:
+    """Errors on the test set, and the fields of the samples predicted best, in the middle and worst."""
+    predicted, solution = train.predict(forward, parameters, test) * test.size, test.target * test.size
+    errors = metrics.relative_l2(predicted, solution).double().cpu().numpy()
+    low, median, high = np.quantile(errors, (0.25, 0.5, 0.75))
+    reporter.summary(
+        rel_l2=float(errors.mean()), rel_l2_median=float(median), rel_l2_q25=float(low), rel_l2_q75=float(high)
+    )
+    order = np.argsort(errors, kind="stable")
+    axis = np.arange(predicted.shape[1]) / predicted.shape[1]
+    fields = {"x": axis, "y": axis, "errors": errors}
+    for name, place in (("", len(order) // 2), ("best_", 0), ("worst_", -1)):
+        sample = int(order[place])
+        guess, truth = predicted[sample].cpu().numpy(), solution[sample].cpu().numpy()
+        fields |= {f"{name}predicted": guess, f"{name}reference": truth, f"{name}error": guess - truth}
+    reporter.fields(step, **fields)
+
+
+def _keep(
+    card: weights.Card, trainer: train.Trainer, recipe: Recipe, training: Training, mode: str, reporter: Reporter
+) -> None:
+    """The best weights as the artifact `weights`; those of a pretraining on the shelf of models as well."""
+    history = {"mode": mode, "seed": reporter.seed, **msgspec.to_builtins(recipe), **msgspec.to_builtins(training)}
+    card = msgspec.structs.replace(card, trained=(*card.trained, history))
+    path = reporter.folder / "weights.safetensors"
+    weights.save(path, card, {name: tensor.cpu().numpy() for name, tensor in trainer.best.items()})
+    facts = {
+        "model": card.model,
+        **card.spec,
+        "parameters": sum(tensor.numel() for tensor in trainer.best.values()),
+        "system": recipe.system,
+        "range": list(recipe.range),
+        "grid": recipe.grid,
+        "samples": training.samples,
+        "validation_rel_l2": trainer.best_error,
+    }
+    reporter.artifact(path, name="weights", **facts)
+    if mode == "pretrain":
+        copy = reporter.folder / "model.safetensors"
+        shutil.copyfile(path, copy)
+        size = "-".join(str(value) for value in card.spec.values())
+        reporter.publish("model", copy, name=f"{card.model}-{size}-{recipe.name}-run{reporter.seed}", **facts)
+
+
+TASK = OperatorTask()

@@ -1,0 +1,157 @@
+"""Trains a model from fields to a field on minibatches: Adam with a cosine schedule, the best weights by validation.
+
+Everything is a function of the settings, the seed and the number of the step, so a run that is stopped and resumed at
+any step goes on to the same weights, bit for bit on a CPU.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.api import Diverged, Reporter, State
+from experiments.operators.metrics import relative_l2, squared_error
+from experiments.operators.normalise import Inputs
+from experiments.operators.training import Training
+
+AT_ONCE = 64
+"""Samples that are predicted at a time."""
+
+Parameters = dict[str, torch.Tensor]
+Forward = Callable[[Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]
+"""(parameters, varying, constant) -> predicted fields; see `FieldModel.forward`."""
+
+LOSSES = {"squared": squared_error, "relative": relative_l2}
+
+
+@torch.no_grad()
+def predict(forward: Forward, parameters: Parameters, inputs: Inputs) -> torch.Tensor:
+    """The predicted fields of all samples."""
+    parts = zip(inputs.varying.split(AT_ONCE), inputs.constant.split(AT_ONCE), strict=True)
+    return torch.cat([forward(parameters, *part) for part in parts])
+
+
+class Trainer:
+    """The state of a training: parameters, Adam's moments, the best weights so far, the step.
+
+    start: the parameters to begin with, real tensors by name, on the device to train on.
+    """
+
+    def __init__(
+        self, forward: Forward, start: Parameters, training: Training, examples: Inputs, judged: Inputs, seed: int
+    ) -> None:
+        self._forward, self._training, self._examples, self._judged = forward, training, examples, judged
+        self._seed = seed
+        self.parameters = {name: tensor.clone().requires_grad_() for name, tensor in start.items()}
+        self._adam = torch.optim.Adam(list(self.parameters.values()), lr=training.lr, fused=True)
+        self.step, self.seconds, self.loss = 0, 0.0, math.nan
+        self.best, self.best_error, self.best_step = _copied(self.parameters), math.inf, 0
+
+    def run(self, reporter: Reporter) -> bool:
+        """Trains to the last step; False where a stop was asked for (a checkpoint is then written).
+
+        Raises Diverged.
+        """
+        length = self._training.length
+        every = max(1, length // self._training.validations)
+        started = time.monotonic() - self.seconds
+        if self.step == 0:
+            reporter.metrics(0, validation_rel_l2=self._judge())
+        while self.step < length:
+            lr = self._one_step()
+            values = {"loss": self.loss, "lr": lr}
+            if self.step % every == 0 or self.step == length:
+                values["validation_rel_l2"] = self._judge()
+            self.seconds = time.monotonic() - started
+            reporter.metrics(self.step, **values, seconds=self.seconds)
+            reporter.progress(self.step, length, what="steps")
+            if not math.isfinite(self.loss):
+                raise Diverged("loss", self.step)
+            stopping = reporter.stopping and self.step < length
+            reporter.checkpoint(self.step, self.state, now=stopping or self.step == length)
+            if stopping:
+                return False
+        return True
+
+    def _one_step(self) -> float:
+        lr = self._training.lr * 0.5 * (1 + math.cos(math.pi * self.step / self._training.length))
+        self._adam.param_groups[0]["lr"] = lr
+        varying, constant, target, _ = self._batch()
+        predicted = self._forward(self.parameters, varying, constant)
+        loss = LOSSES[self._training.loss](predicted, target).mean()
+        self._adam.zero_grad()
+        loss.backward()
+        self._adam.step()
+        self.step, self.loss = self.step + 1, loss.item()
+        return lr
+
+    def _batch(self) -> Inputs:
+        """The examples of the next step: shuffled passes over all of them, one after another without a gap."""
+        count, size = len(self._examples.target), self._training.examples
+        if size == count:
+            return self._examples
+        places = np.arange(self.step * size, (self.step + 1) * size)
+        passes = range(places[0] // count, places[-1] // count + 1)
+        order = np.concatenate([_order(self._seed, number, count) for number in passes])
+        chosen = torch.from_numpy(order[places - passes[0] * count]).to(self._examples.target.device)
+        return Inputs(*(tensor[chosen] for tensor in self._examples))
+
+    def _judge(self) -> float:
+        predicted = predict(self._forward, self.parameters, self._judged)
+        error = relative_l2(predicted, self._judged.target).double().mean().item()
+        if not math.isfinite(error):
+            raise Diverged("validation error", self.step)
+        if error < self.best_error:
+            self.best, self.best_error, self.best_step = _copied(self.parameters), error, self.step
+        return error
+
+    def state(self) -> State:
+        adam = [self._adam.state.get(tensor, {}) for tensor in self.parameters.values()]
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "loss": self.loss,
+            "parameters": _arrays(self.parameters),
+            "moments": {
+                key: {name: moments[key].cpu().numpy() for name, moments in zip(self.parameters, adam, strict=True)}
+                for key in (("exp_avg", "exp_avg_sq") if self.step else ())
+            },
+            "best": {"error": self.best_error, "step": self.best_step, "parameters": _arrays(self.best)},
+        }
+
+    def restore(self, state: State) -> None:
+        self.step, self.seconds, self.loss = int(state["step"]), float(state["seconds"]), float(state["loss"])
+        best = state["best"]
+        self.best_error, self.best_step = float(best["error"]), int(best["step"])
+        with torch.no_grad():
+            for name, tensor in self.parameters.items():
+                tensor.copy_(torch.from_numpy(np.array(state["parameters"][name])))
+                self.best[name].copy_(torch.from_numpy(np.array(best["parameters"][name])))
+                moments = {key: torch.from_numpy(np.array(state["moments"][key][name])) for key in state["moments"]}
+                if moments:
+                    step = torch.tensor(float(self.step), device=tensor.device)
+                    self._adam.state[tensor] = {"step": step, **{k: m.to(tensor) for k, m in moments.items()}}
+
+
+@functools.lru_cache(maxsize=4)
+def _order(seed: int, number: int, count: int) -> np.ndarray:
+    """The order of the examples in one pass over them."""
+    return np.random.default_rng([seed, 1, number]).permutation(count)
+
+
+def on_device(parameters: Mapping[str, np.ndarray], dtype: torch.dtype, device: str) -> Parameters:
+    return {name: torch.as_tensor(array).to(device, dtype) for name, array in parameters.items()}
+
+
+def _copied(parameters: Parameters) -> Parameters:
+    return {name: tensor.detach().clone() for name, tensor in parameters.items()}
+
+
+def _arrays(parameters: Parameters) -> dict[str, Any]:
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in parameters.items()}
