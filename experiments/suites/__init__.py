@@ -6,7 +6,7 @@ from engine.api import Broken, Suite, discover
 
 
 def suites() -> tuple[dict[str, Suite], list[Broken]]:
-    """All suites by key, the user's own in `<home>/plugins/suites/` included; and the files that could not be loaded."""
+    """All suites by key, with the user's own of `<home>/plugins/suites/`; and the files that could not be loaded."""
     return discover("experiments.suites", "SUITE")
 
 

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.client import Client
+from engine.paths import Home
+from tui.app import SciMLApp
+from tui.raster.spec import Plot
+from tui.screens.runs import RunsScreen
+from tui.widgets.chart import Chart
+from tui.widgets.filter_bar import FilterBar
+from tui.widgets.run_table import RunTable
+
+Make = Callable[..., SciMLApp]
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Waits for what threads bring."""
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("the screen never showed what was waited for")
+
+
+def table(app: SciMLApp) -> RunTable:
+    return app.screen.query_one(RunTable)
+
+
+def plot(app: SciMLApp) -> Plot:
+    return app.screen.query_one(Chart).content
+
+
+async def test_the_list_shows_every_run_newest_first(make_app: Make) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(table(app)) == 14)
+        assert table(app).keys[0] == "r000e"
+        assert table(app).keys[-1] == "r0001"
+
+
+async def test_a_filter_narrows_the_list_as_one_types_and_escape_brings_it_back(make_app: Make) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(table(app)) == 14)
+        await pilot.press("slash", *"strategy=curriculum")
+        await until(pilot, lambda: len(table(app)) == 3)
+        await pilot.press("escape")
+        await until(pilot, lambda: len(table(app)) == 14)
+        assert app.screen.query_one(FilterBar).value == ""
+
+
+async def test_a_filter_that_cannot_be_read_says_so_and_keeps_the_list(make_app: Make) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(table(app)) == 14)
+        await pilot.press("slash", *"seed=0")
+        await until(pilot, lambda: len(table(app)) < 14)
+        before = len(table(app))
+        await pilot.press(*" rel_l2<abc=")
+        await pilot.pause(0.3)
+        assert 0 <= len(table(app)) <= before
+
+
+async def test_the_curves_of_the_run_under_the_cursor_are_drawn_with_its_stages(make_app: Make) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(table(app)) == 14)
+        table(app).move_cursor("r0001")
+        await until(pilot, lambda: len(plot(app).series) == 2)
+        assert [series.label for series in plot(app).series] == ["loss", "rel L2"]
+        assert [stage.label for stage in plot(app).stages] == [f"ρ={k}" for k in range(1, 6)]
+
+
+async def test_marks_reach_the_compare_screen_with_one_colour_for_the_seeds_of_a_setting(make_app: Make) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(table(app)) == 14)
+        await pilot.press("slash", *"task=pinn status=done", "enter")
+        await until(pilot, lambda: len(table(app)) == 6)
+        await pilot.press("G", "space", "g", "v", "c")
+        await until(pilot, lambda: app.screen.query_one("#curves", Chart).content.series != ())
+        series = app.screen.query_one("#curves", Chart).content.series
+        assert len(series) == 6
+        assert len({each.colour for each in series}) == 2
+        await pilot.press("b")
+        bands = app.screen.query_one("#curves", Chart).content.series
+        assert {each.label for each in bands} == {"reaction ρ=5 curriculum (3)", "reaction ρ=5 regular (3)"}
+        assert all((each.lo <= each.y).all() and (each.y <= each.hi).all() for each in bands)
+
+
+async def test_stopping_a_run_that_has_ended_says_so_and_asks_nothing(make_app: Make) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(table(app)) == 14)
+        await pilot.press("T")
+        await pilot.pause()
+        assert isinstance(app.screen, RunsScreen)
+        assert any("nothing to stop" in note.message for note in app._notifications)
+
+
+async def test_a_run_removed_elsewhere_leaves_the_list(make_app: Make, furnished: Home) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(table(app)) == 14)
+        with Client(furnished) as other:
+            other.remove(["r000e"])
+        await until(pilot, lambda: "r000e" not in table(app).keys)  # noqa: SIM118  a sequence
+        assert len(table(app)) == 13
+
+
+async def test_an_empty_store_says_what_to_press(tmp_path: Any) -> None:
+    app = SciMLApp(lambda: Client(Home(tmp_path / "new")))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "press n" in table(app).empty)
+
+
+async def test_a_store_that_cannot_be_opened_is_told_in_one_line(tmp_path: Any) -> None:
+    (tmp_path / "file").write_text("in the way")
+    app = SciMLApp(lambda: Client(Home(tmp_path / "file")))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "home directory" in app.screen.query_one("StatusLine")._notice)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+def test_runs_snapshot(make_app: Make, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def settle(pilot: Pilot[Any]) -> None:
+        app = pilot.app
+        await until(pilot, lambda: len(table(app)) == 14)  # type: ignore[arg-type]
+        table(app).move_cursor("r0001")  # type: ignore[arg-type]
+        await until(pilot, lambda: len(plot(app).series) == 2)  # type: ignore[arg-type]
+        await until(pilot, lambda: all(app.library.runs[f"r000{i}"].trend for i in range(1, 7)))  # type: ignore[attr-defined]
+        await pilot.pause(0.5)
+
+    assert snap_compare(make_app(), terminal_size=size, run_before=settle)

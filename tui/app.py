@@ -1,0 +1,200 @@
+"""The app: its screens and its lifecycle, no logic.
+
+The first paint waits for nothing: the store is opened on a thread once something is on the screen.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from textual.app import App
+from textual.screen import Screen
+
+from tui import palette
+from tui.keymap import KEYMAP
+from tui.messages import FeedFailed, FeedMessage, RunsChanged, ShelfChanged
+from tui.screens.base import FeedScreen
+from tui.widgets.theme import THEME
+
+if TYPE_CHECKING:
+    from engine.client import Client
+    from engine.records import Shelved
+    from tui.feed import Feed
+    from tui.live import LiveRun
+
+SCREENS = {
+    "datasets": "tui.screens.datasets:DatasetsScreen",
+    "models": "tui.screens.models:ModelsScreen",
+    "runs": "tui.screens.runs:RunsScreen",
+    "compare": "tui.screens.compare:CompareScreen",
+}
+"""Screens that a key leads to, imported when they are first shown."""
+
+
+class Library:
+    """What the feed has told so far: all that screens show without asking the store."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, LiveRun] = {}
+        self.datasets: tuple[Shelved, ...] = ()
+        self.models: tuple[Shelved, ...] = ()
+        self.complete = False
+        """Whether the store was read once."""
+        self.marks: tuple[str, ...] = ()
+        """Marked runs, in the order of marking."""
+        self.colours = palette.GroupColours(self.group_of)
+        """A marked run has the same colour on every screen; the seeds of one setting share it."""
+
+    def group_of(self, run: str) -> str:
+        """What the runs of one setting have in common, whatever their seed: their label."""
+        live = self.runs.get(run)
+        return live.run.label if live else run
+
+    def mark(self, runs: Iterable[str]) -> None:
+        self.marks = tuple(runs)
+        self.colours.hold(self.marks)
+
+    def take(self, message: FeedMessage) -> None:
+        if isinstance(message, RunsChanged):
+            self.runs.update(message.changed)
+            for run in message.removed:
+                self.runs.pop(run, None)
+            if message.removed & set(self.marks):
+                self.mark(run for run in self.marks if run in self.runs)
+            self.complete = self.complete or message.complete
+        elif isinstance(message, ShelfChanged):
+            self.datasets, self.models = message.datasets, message.models
+
+
+class SciMLApp(App[None]):
+    """Screens over `engine.client`. `first` is the screen that it opens on; `marked` are runs marked from the start."""
+
+    BINDINGS = [*KEYMAP.bindings("app")]
+    CSS_PATH = "app.tcss"
+    TITLE = "sciml-tui"
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        open_client: Callable[[], Client],
+        *,
+        readonly: bool = False,
+        first: str = "runs",
+        marked: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
+        self._open_client = open_client
+        self.readonly, self._first = readonly, first
+        self.library = Library()
+        self.library.mark(marked)
+        self.client: Client | None = None
+        self.feed: Feed | None = None
+        self.paused = False
+        for name, path in SCREENS.items():
+            self.add_mode(name, partial(_made, path))
+
+    def on_mount(self) -> None:
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self.switch_mode(self._first)
+        self.call_after_refresh(self._open)
+
+    # the store, off the event loop
+
+    def _open(self) -> None:
+        self.run_worker(self._open_store, thread=True, name="open", exit_on_error=False)
+
+    def _open_store(self) -> None:
+        from engine.errors import ScimlError
+        from tui.feed import Feed
+
+        try:
+            self.client = self._open_client()
+            self.feed = Feed(self.client, self.post_message)
+            self.feed.start()
+        except ScimlError as error:
+            self.post_message(FeedFailed(str(error)))
+
+    def on_unmount(self) -> None:
+        if self.feed is not None:
+            self.feed.leave()
+
+    # what the feed says
+
+    def _tell(self, message: FeedMessage) -> None:
+        self.library.take(message)
+        for screen in self.screen_stack:
+            if isinstance(screen, FeedScreen):
+                screen.take(message)
+
+    on_runs_changed = on_shelf_changed = on_metrics_grew = on_feed_failed = _tell
+
+    # keys that work everywhere
+
+    def action_show(self, name: str) -> None:
+        """One of the screens that a key leads to; whatever lies on top of it is left."""
+        self.switch_mode(name)
+
+    def action_help(self) -> None:
+        from tui.widgets.help_screen import HelpScreen
+
+        self.push_screen(HelpScreen(KEYMAP))
+
+    def action_pause(self) -> None:
+        self.paused = not self.paused
+        if self.feed is not None:
+            self.feed.pause(self.paused)
+        for screen in self.screen_stack:
+            if isinstance(screen, FeedScreen):
+                screen.on_screen_resume()
+
+    def open_run(self, run: str) -> None:
+        """A run's own screen, on top of the one that is shown."""
+        from tui.screens.run import RunScreen
+
+        if run in self.library.runs:
+            self.push_screen(RunScreen(run))
+
+    def launch(self, task: str | None = None, params: Mapping[str, object] | None = None) -> None:
+        """The form for new runs, on top of the screen that is shown."""
+        from tui.screens.launch import LaunchScreen
+
+        if self.readonly:
+            self.notify("this store was opened read-only: no runs can be submitted", severity="warning")
+        elif self.client is not None:
+            self.push_screen(LaunchScreen(self.client, task, params))
+
+    @property
+    def notices(self) -> list[str]:
+        """What is to be known all the time, for the bar on top."""
+        return ["paused"] * self.paused + ["read-only"] * self.readonly
+
+
+def _made(path: str) -> Screen[object]:
+    module, _, name = path.partition(":")
+    made: Screen[object] = getattr(import_module(module), name)()
+    return made
+
+
+def run(
+    home: str | os.PathLike[str] | None = None,
+    *,
+    readonly: bool = False,
+    ascii: bool = False,
+    first: str = "runs",
+    marked: tuple[str, ...] = (),
+) -> None:
+    """Opens the app on this terminal; returns when it is left. Runs go on."""
+
+    def open_client() -> Client:
+        from engine.client import Client
+        from engine.paths import Home
+
+        return Client(Home(home), readonly=readonly)
+
+    palette.use_ascii(ascii)
+    SciMLApp(open_client, readonly=readonly, first=first, marked=marked).run()

@@ -1,0 +1,202 @@
+"""The list of runs: live, filtered as one types, with the run under the cursor below."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.timer import Timer
+
+from engine import filters
+from engine.errors import FilterError
+from tui import clipboard, steering
+from tui.keymap import KEYMAP
+from tui.live import LiveRun
+from tui.messages import FeedMessage, MetricsGrew, RunsChanged
+from tui.plots import run_plot
+from tui.run_columns import RUN_COLUMNS
+from tui.screens.base import FeedScreen
+from tui.widgets.chart import Chart
+from tui.widgets.filter_bar import FilterBar
+from tui.widgets.run_card import RunCard
+from tui.widgets.run_table import RunTable
+
+_EMPTY = "no runs yet\npress n to submit the first ones, or run  sciml-tui demo  for the two comparisons"
+_NONE_MATCH = "no run matches this filter\npress / to change it, esc to clear it"
+_READING = "reading the store"
+_REST = 0.12
+"""Seconds that the cursor must rest on a run before its curves are read."""
+_QUANTITIES = ("loss", "rel_l2", "validation_rel_l2")
+
+
+class RunsScreen(FeedScreen):
+    """Key 3. Marks and their colours belong to the app; the filter to this screen."""
+
+    BINDINGS = [*KEYMAP.bindings("runs")]
+    DEFAULT_CSS = """
+    RunsScreen {
+        & #below { height: 36%; min-height: 6; max-height: 16; border-top: solid $foreground 15%; }
+        & #below Chart { width: 2fr; }
+        & #below RunCard { width: 1fr; min-width: 30; padding: 0 1 0 2; }
+    }
+    """
+    name_in_bar = "Runs"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filter = filters.parse("")
+        self._shown_run: str | None = None
+        self._rest: Timer | None = None
+
+    def content(self) -> ComposeResult:
+        yield FilterBar("filter", "system=reaction rho>=5 status=running")
+        yield RunTable(RUN_COLUMNS, empty=_READING, newest_first=True, colours=self.sciml.library.colours)
+        with Horizontal(id="below"):
+            yield Chart()
+            yield RunCard()
+
+    def on_mount(self) -> None:
+        self.query_one(RunTable).focus()
+        self.set_interval(1.0, self._tick)
+
+    @property
+    def table(self) -> RunTable:
+        return self.query_one(RunTable)
+
+    # what the feed says
+
+    def refresh_all(self) -> None:
+        runs = self.sciml.library.runs
+        self.table.set_rows({run: runs[run] for run in sorted(runs, reverse=True) if self._lets_through(runs[run])})
+        self.table.set_marks(self.sciml.library.marks)
+        self._said()
+        self._look_at(self.table.cursor)
+
+    def changed(self, message: FeedMessage) -> None:
+        if isinstance(message, RunsChanged):
+            self._runs_changed(message)
+        elif isinstance(message, MetricsGrew) and message.run == self._shown_run:
+            self._draw()
+
+    def _runs_changed(self, message: RunsChanged) -> None:
+        if message.complete:
+            self.refresh_all()
+            return
+        shown = {run: live for run, live in message.changed.items() if self._lets_through(live)}
+        hidden = message.removed | (message.changed.keys() - shown.keys())
+        self.table.remove_rows(hidden)
+        self.table.update_rows(shown)
+        self._said()
+        if self._shown_run in message.changed:
+            self._describe()
+            self._draw()
+
+    def _lets_through(self, live: LiveRun) -> bool:
+        return not self._filter or self._filter.matches(live.row())
+
+    def _said(self) -> None:
+        library = self.sciml.library
+        if library.complete:
+            self.table.set_empty(_NONE_MATCH if library.runs else _EMPTY)
+        self.query_one(FilterBar).set_count(len(self.table), len(library.runs))
+
+    def _tick(self) -> None:
+        """The elapsed time of active runs in view goes on."""
+        if self.sciml.paused or not self.is_current:
+            return
+        now, table = time.time(), self.table
+        seen = {run: table.record(run) for run in table.in_view()}
+        table.update_rows({run: live._replace(seen=now) for run, live in seen.items() if live.active})
+
+    # the filter
+
+    def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
+        try:
+            self._filter = filters.parse(message.value, lenient=True)
+        except FilterError as error:
+            self.query_one(FilterBar).set_problem(str(error))
+            return
+        self.refresh_all()
+
+    def on_filter_bar_left(self, message: FilterBar.Left) -> None:
+        self.table.focus()
+
+    def action_filter(self) -> None:
+        self.query_one(FilterBar).start()
+
+    # the run under the cursor
+
+    def on_run_table_moved(self, message: RunTable.Moved) -> None:
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(_REST, lambda: self._look_at(self.table.cursor))
+        self.query_one(RunCard).show(self._live(message.key))
+
+    def on_run_table_seen(self, message: RunTable.Seen) -> None:
+        if self.sciml.feed is not None:
+            self.sciml.feed.want_trends(message.keys)
+
+    def _look_at(self, run: str | None) -> None:
+        feed = self.sciml.feed
+        if feed is None:
+            return
+        self._shown_run = run
+        feed.watch([run] if run else [])
+        feed.want_trends(self.table.in_view())
+        self._describe()
+        self._draw(fresh=True)
+
+    def _live(self, run: str | None) -> LiveRun | None:
+        return self.sciml.library.runs.get(run) if run else None
+
+    def _describe(self) -> None:
+        self.query_one(RunCard).show(self._live(self._shown_run))
+
+    def _draw(self, *, fresh: bool = False) -> None:
+        live, feed = self._live(self._shown_run), self.sciml.feed
+        if live is None or feed is None:
+            self.query_one(Chart).plot(run_plot({}, (), ()), fresh=True)
+            return
+        report = feed.report(live.run.id)
+        plot = run_plot(report.columns, report.stages, _QUANTITIES, live=live.active)
+        self.query_one(Chart).plot(plot, fresh=fresh)
+
+    # what keys do
+
+    def _chosen(self) -> list[LiveRun]:
+        return [live for run in self.table.chosen() if (live := self._live(run)) is not None]
+
+    def on_run_table_marked(self, message: RunTable.Marked) -> None:
+        self.sciml.library.mark(message.keys)
+
+    def on_run_table_opened(self, message: RunTable.Opened) -> None:
+        self.sciml.open_run(message.key)
+
+    def action_new(self) -> None:
+        self.sciml.launch()
+
+    def action_stop(self) -> None:
+        steering.stop(self.sciml, self._chosen())
+
+    def action_kill(self) -> None:
+        steering.kill(self.sciml, self._chosen())
+
+    def action_again(self) -> None:
+        steering.again(self.sciml, self._chosen())
+
+    def action_compare(self) -> None:
+        if not self.table.marks and self.table.cursor is not None:
+            self.table.set_marks([self.table.cursor])
+        self.sciml.action_show("compare")
+
+    def action_export(self) -> None:
+        self.sciml.export(self._rows(self.table.keys), self._rows(self.table.marks))
+
+    def _rows(self, runs: Iterable[str]) -> list[dict[str, object]]:
+        return [live.row() for run in runs if (live := self._live(run)) is not None]
+
+    def action_copy(self) -> None:
+        if self.table.chosen():
+            clipboard.copy(self.app, " ".join(self.table.chosen()))

@@ -1,0 +1,84 @@
+"""Stop, kill, resume, retry: what runs are asked from any screen. Asked on a thread, confirmed where it destroys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from engine.records import ACTIVE, RESUMABLE, WAITING
+from tui.live import LiveRun
+from tui.text import shown
+from tui.widgets.confirm import Confirm
+
+if TYPE_CHECKING:
+    from tui.app import SciMLApp
+
+
+def stop(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
+    """Asks to checkpoint and end, after a question."""
+    live = _only(app, runs, ACTIVE | WAITING, "stop")
+    if live:
+        question = Confirm(_count("Stop", live), _names(live), consequence="They save a checkpoint and can be resumed.")
+        app.push_screen(question, lambda yes: _ask(app, live, "stop", "asked to stop") if yes else None)
+
+
+def kill(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
+    """Ends at once, after a question."""
+    live = _only(app, runs, ACTIVE | WAITING, "kill")
+    if live:
+        lost = "What came after the last checkpoint is lost."
+        question = Confirm(_count("Kill", live), _names(live), consequence=lost)
+        app.push_screen(question, lambda yes: _ask(app, live, "kill", "killed") if yes else None)
+
+
+def again(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
+    """Resumes what can be resumed; what is done or was skipped is run again as a new run."""
+    ended = _only(app, runs, frozenset(type(runs[0].run.status)) - ACTIVE - WAITING if runs else frozenset(), "resume")
+    resumed = [live for live in ended if live.run.status in RESUMABLE]
+    others = [live for live in ended if live.run.status not in RESUMABLE]
+    if resumed:
+        _ask(app, resumed, "resume", "goes on")
+    if others:
+        question = Confirm(_count("Run again", others), _names(others), consequence="Each becomes a new run.")
+        app.push_screen(question, lambda yes: _ask(app, others, "retry", "submitted again") if yes else None)
+
+
+def _only(app: SciMLApp, runs: Sequence[LiveRun], states: frozenset[str], verb: str) -> list[LiveRun]:
+    fitting = [live for live in runs if live.run.status in states]
+    if runs and not fitting:
+        what = ", ".join(f"{live.run.id} is {live.run.status}" for live in runs[:3])
+        app.notify(f"nothing to {verb}: {what}", severity="warning", timeout=4)
+    return fitting
+
+
+def _count(verb: str, runs: Sequence[LiveRun]) -> str:
+    return f"{verb} {runs[0].run.id}?" if len(runs) == 1 else f"{verb} {len(runs)} runs?"
+
+
+def _names(runs: Sequence[LiveRun]) -> list[str]:
+    return [f"{live.run.id}  {live.run.label}  seed {live.run.spec.seed}" for live in runs]
+
+
+def _ask(app: SciMLApp, runs: Sequence[LiveRun], verb: str, done: str) -> None:
+    from engine.errors import ScimlError
+
+    client, feed = app.client, app.feed
+    if client is None or feed is None:
+        return
+    act: Callable[[str], object] = getattr(client, verb)
+
+    def work() -> None:
+        asked, problems = [], []
+        for live in runs:
+            try:
+                act(live.run.id)
+                asked.append(live.run.id)
+            except ScimlError as error:
+                problems.append(str(error))
+        feed.look()
+        if asked:
+            app.call_from_thread(app.notify, f"{', '.join(asked)} {done}", timeout=3)
+        for problem in problems[:3]:
+            app.call_from_thread(app.notify, shown(problem), severity="error", timeout=8, markup=False)
+
+    app.run_worker(work, thread=True, group="steering", exit_on_error=False)
