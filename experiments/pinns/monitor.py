@@ -1,0 +1,137 @@
+"""What is known of a network while it trains: errors against references, the residual between the points, and the cost.
+
+How often errors are computed follows from the number of points alone, never from a clock, so that the same run reports
+the same curve.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.api import lazy_import
+from experiments.metrics import maximum_error, mean_absolute_error, relative_l2
+from experiments.pinns.objective import Field, Network
+from experiments.pinns.problem import Problem, System, grid_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+else:
+    np = lazy_import("numpy")
+
+SHARE = 0.04
+"""Of the arithmetic of training may go into the error curve; in time it is about twice that."""
+
+STRIDE_X, STRIDE_T = 8, 3
+"""The error curve is taken on 32 x 34 points of the grid."""
+
+LOW_LOSS, LARGE_ERROR, PARTED = 1e-3, 0.1, 10.0
+"""A loss below the first with an error above the second, or a residual on fresh points that is so many times the one
+that was trained, is worth a warning."""
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """Errors over the whole grid. predicted, reference: (x, t)."""
+
+    rel_l2: float
+    abs_err: float
+    linf: float
+    predicted: np.ndarray
+    reference: np.ndarray
+
+    @property
+    def figures(self) -> dict[str, float]:
+        return {"rel_l2": self.rel_l2, "abs_err": self.abs_err, "linf": self.linf}
+
+
+class Monitor:
+    def __init__(self, network: Network, system: System, target: Any) -> None:
+        self._network, self._system, self._target = network, system, target
+        self.grid = grid_of(system)
+        self._some = self.grid.every(STRIDE_X, STRIDE_T)
+        self._curve = Field(network, self._some.points)
+        self._all = Field(network, self.grid.points)
+        self._references = {"rel_l2": self._some.reference(system, target).ravel()}
+        self.seconds = 0.0
+        """Of the run's time, how much went into watching it."""
+        self.start(0.0, 0.0)
+
+    def start(self, elapsed: float, monitored: float) -> None:
+        """The clock runs on from what earlier attempts took."""
+        self._began, self.seconds = time.perf_counter() - elapsed, monitored
+
+    def elapsed(self) -> float:
+        return time.perf_counter() - self._began
+
+    def share(self) -> float:
+        return self.seconds / self.elapsed()
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - start
+
+    def every(self, problem: Problem) -> int:
+        """Iterations between two errors: as many as make a forward pass here SHARE of a forward and a backward pass."""
+        derivatives = 1 + len(self._system.derivatives(problem.coefficients))
+        conditions = sum(
+            len(condition.points) * (1 if condition.minus is None else 2) for condition in problem.conditions
+        )
+        trained = len(problem.collocation) * derivatives + conditions
+        return max(1, math.ceil(len(self._some.points) / (3 * trained * SHARE)))
+
+    def judge_by(self, coefficients: Any) -> None:
+        """From here on, the error is also against the solution at these coefficients."""
+        self._references["rel_l2_stage"] = self._some.reference(self._system, coefficients).ravel()
+
+    def errors(self, flat: torch.Tensor) -> dict[str, float]:
+        predicted = self._curve(flat)
+        return {name: relative_l2(predicted, reference) for name, reference in self._references.items()}
+
+    def fields(self, judgement: Judgement) -> dict[str, np.ndarray]:
+        """What is looked at, in single precision: predicted, reference, error over (x, t), and both axes."""
+        error = judgement.predicted - judgement.reference
+        arrays = {"predicted": judgement.predicted, "reference": judgement.reference, "error": error}
+        return {
+            name: array.astype(np.float32) for name, array in {**arrays, "x": self.grid.x, "t": self.grid.t}.items()
+        }
+
+    def judge(self, flat: torch.Tensor, coefficients: Any) -> Judgement:
+        """Against the solution at these coefficients, on the whole grid."""
+        reference = self.grid.reference(self._system, coefficients)
+        predicted = self._all(flat).reshape(reference.shape)
+        return Judgement(
+            rel_l2=relative_l2(predicted, reference),
+            abs_err=mean_absolute_error(predicted, reference),
+            linf=maximum_error(predicted, reference),
+            predicted=predicted,
+            reference=reference,
+        )
+
+
+def doubts(loss: float, residual: float, fresh: float, rel_l2: float) -> list[str]:
+    """Why a low loss is not success here, in words; nothing where there is no doubt.
+
+    residual, fresh: the mean square residual at the training points and at points that were not trained.
+    """
+    found = []
+    if loss <= LOW_LOSS and rel_l2 > LARGE_ERROR:
+        found.append(
+            f"the loss is low ({loss:.1e}) but the relative L2 error is {rel_l2:.2g}: "
+            "the equation holds at the points, the solution is another one"
+        )
+    if loss <= LOW_LOSS and fresh > PARTED * residual:
+        found.append(
+            f"the residual on fresh points ({fresh:.1e}) is {fresh / residual:.0f} times that on the training points "
+            f"({residual:.1e}): more points, or new ones at every stage, may help"
+        )
+    return found

@@ -1,0 +1,268 @@
+"""The loss of a problem and its gradient by the flat parameters of a model: what an optimiser minimises.
+
+`objective` chooses the fast passes of `derivatives` where they apply (a tanh MLP, derivatives up to the second order
+along one axis), and automatic differentiation for everything else. Both give the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from engine.api import lazy_import
+from experiments.models import mlp
+from experiments.models._points import PointModel
+from experiments.pinns.derivatives import Block, Layout, Weights, Workspace
+from experiments.pinns.optimizers import Evaluation
+from experiments.pinns.plan import Plan, plan
+from experiments.pinns.problem import Condition, Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+else:
+    np = lazy_import("numpy")
+    torch = lazy_import("torch")
+
+BLOCK = 2000
+"""Points of a block on a CPU: its activations stay in the cache. A GPU takes all points at once."""
+
+
+class Network(NamedTuple):
+    """A model with its settings, and where its numbers live."""
+
+    model: PointModel
+    spec: Any
+    axes: int
+    dtype: torch.dtype
+    device: torch.device
+
+    def tensor(self, array: np.ndarray) -> torch.Tensor:
+        return torch.tensor(array, dtype=self.dtype, device=self.device)
+
+    def blocks(self, points: np.ndarray) -> list[np.ndarray]:
+        count = math.ceil(len(points) / BLOCK) if self.device.type == "cpu" else 1
+        return np.array_split(points, count)
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the passes of `derivatives` know the model."""
+        return isinstance(self.spec, mlp.MLP) and self.spec.activation == "tanh"
+
+
+class Objective(Protocol):
+    def __call__(self, flat: torch.Tensor) -> Evaluation: ...
+
+
+def objective(network: Network, problem: Problem) -> Objective:
+    channels = plan(problem) if network.is_fast else None
+    return Fused(network, problem, channels) if channels else Automatic(network, problem)
+
+
+def _total(problem: Problem, terms: Mapping[str, float]) -> float:
+    return sum(problem.weights[term] * value for term, value in terms.items())
+
+
+class _Placed(NamedTuple):
+    """A condition, the points of a piece at which it holds, and its channel (None for u itself)."""
+
+    condition: Condition
+    channel: int | None
+    at: slice
+    minus: slice | None
+    target: torch.Tensor
+
+
+class _Piece:
+    """Some of the collocation points, and behind them the points of conditions, laid out in columns."""
+
+    def __init__(self, network: Network, plan: Plan, collocation: np.ndarray, conditions: Sequence[Condition]) -> None:
+        parts, self.inside = [collocation], len(collocation)
+        end, reach = self.inside, [self.inside] * len(plan.channels)
+        self.placed = []
+        # conditions on derivatives come first: a channel covers all points up to the last that it is needed at
+        for condition in sorted(conditions, key=lambda condition: condition.derivative == "u"):
+            parts.append(condition.points)
+            at, minus, end = slice(end, end + len(condition.points)), None, end + len(condition.points)
+            if condition.minus is not None:
+                parts.append(condition.minus)
+                minus, end = slice(end, end + len(condition.minus)), end + len(condition.minus)
+            place = plan.named.get(condition.derivative)
+            if place is not None:
+                reach[place] = end
+            self.placed.append(_Placed(condition, place, at, minus, network.tensor(condition.target)))
+        for c, channel in enumerate(plan.channels):
+            for k, _ in channel.squares:
+                reach[k] = max(reach[k], reach[c])
+        self.points = network.tensor(np.concatenate(parts))
+        self.layout = Layout(len(self.points), plan.channels, reach)
+        self.block: Block
+
+
+class Fused:
+    """Loss and gradient by the passes of `derivatives`, block after block."""
+
+    def __init__(self, network: Network, problem: Problem, plan: Plan) -> None:
+        self._problem, self._plan = problem, plan
+        self._weights = Weights(network.spec, network.axes, network.dtype, network.device)
+        self._pieces = [
+            _Piece(network, plan, chunk, () if i else problem.conditions)
+            for i, chunk in enumerate(network.blocks(problem.collocation))
+        ]
+        layouts = [piece.layout for piece in self._pieces]
+        workspace = Workspace(network.spec, layouts, self._weights.flat)
+        for piece in self._pieces:
+            piece.block = Block(network.spec, piece.points, piece.layout, self._weights, workspace)
+        axes = list(problem.system.axes)
+        self._read = {name: plan.named.get(name) for name in problem.system.reads if name not in axes}
+        self._read_axes = {name: axes.index(name) for name in problem.system.reads if name in axes}
+
+    def __call__(self, flat: torch.Tensor) -> Evaluation:
+        with torch.no_grad():
+            self._weights.load(flat)
+            terms = dict.fromkeys(self._problem.terms, 0.0)
+            for piece in self._pieces:
+                piece.block.forward()
+                piece.block.seed.zero_()
+                terms["residual"] += self._residual(piece)
+                for placed in piece.placed:
+                    terms[placed.condition.term] += self._condition(piece.block, placed)
+                piece.block.backward()
+            return Evaluation(_total(self._problem, terms), self._weights.collected(), terms)
+
+    def _residual(self, piece: _Piece) -> float:
+        """The part of the mean square residual that these points make; its derivatives go into the seed."""
+        block, inside, count = piece.block, piece.inside, len(self._problem.collocation)
+        arguments = {name: block.part(block.output, c)[:inside] for name, c in self._read.items()}
+        nonlinear = self._nonlinear(arguments, piece.points[:inside])
+        residual = block.output.new_zeros(inside) if nonlinear is None else nonlinear.detach().clone()
+        for c, factor in self._plan.linear:
+            residual.add_(block.part(block.output, c)[:inside], alpha=factor)
+        seed = residual * (2 * self._problem.weights["residual"] / count)
+        for c, factor in self._plan.linear:
+            block.part(block.seed, c)[:inside].add_(seed, alpha=factor)
+        if nonlinear is not None:
+            slopes = torch.autograd.grad(nonlinear, list(arguments.values()), seed, allow_unused=True)
+            for c, slope in zip(self._read.values(), slopes, strict=True):
+                if slope is not None:
+                    block.part(block.seed, c)[:inside].add_(slope)
+        return float(residual.dot(residual)) / count
+
+    def _nonlinear(self, arguments: dict[str, torch.Tensor], points: torch.Tensor) -> torch.Tensor | None:
+        """The nonlinear part of the residual; `arguments` become leaves to differentiate it by."""
+        system = self._problem.system
+        if system.nonlinear is None:
+            return None
+        for name, values in arguments.items():
+            arguments[name] = values.detach().requires_grad_()
+        axes = {axis: points[:, i] for axis, i in self._read_axes.items()}
+        with torch.enable_grad():
+            found: torch.Tensor = system.nonlinear(self._problem.coefficients, SimpleNamespace(**arguments, **axes))
+        return found
+
+    def _condition(self, block: Block, placed: _Placed) -> float:
+        values, seeds = (block.part(row, placed.channel) for row in (block.output, block.seed))
+        difference = values[placed.at] - placed.target
+        if placed.minus is not None:
+            difference -= values[placed.minus]
+        count = len(difference)
+        seed = difference * (2 * self._problem.weights[placed.condition.term] / count)
+        seeds[placed.at].add_(seed)
+        if placed.minus is not None:
+            seeds[placed.minus].sub_(seed)
+        return float(difference.dot(difference)) / count
+
+
+class Automatic:
+    """Loss and gradient by automatic differentiation: any model, any derivative."""
+
+    def __init__(self, network: Network, problem: Problem) -> None:
+        self._network, self._problem = network, problem
+        self._axes = tuple(problem.system.axes)
+        self._collocation = network.tensor(problem.collocation)
+        self._conditions = [
+            (
+                condition,
+                network.tensor(condition.points),
+                None if condition.minus is None else network.tensor(condition.minus),
+                network.tensor(condition.target),
+            )
+            for condition in problem.conditions
+        ]
+
+    def __call__(self, flat: torch.Tensor) -> Evaluation:
+        with torch.enable_grad():
+            leaf = flat.detach().requires_grad_()
+            terms = dict.fromkeys(self._problem.terms, leaf.new_zeros(()))
+            terms["residual"] = self._residual(leaf).square().mean()
+            for condition, points, minus, target in self._conditions:
+                difference = self._derivative(leaf, points, condition.derivative) - target
+                if minus is not None:
+                    difference = difference - self._derivative(leaf, minus, condition.derivative)
+                terms[condition.term] = terms[condition.term] + difference.square().mean()
+            loss = torch.stack([self._problem.weights[term] * value for term, value in terms.items()]).sum()
+            (gradient,) = torch.autograd.grad(loss, leaf)
+        values = {term: value.item() for term, value in terms.items()}
+        return Evaluation(_total(self._problem, values), gradient, values)
+
+    def _residual(self, flat: torch.Tensor) -> torch.Tensor:
+        system, c = self._problem.system, self._problem.coefficients
+        values = self._derivatives(flat, self._collocation, system.derivatives(c))
+        axes = {axis: self._collocation[:, i] for i, axis in enumerate(self._axes)}
+        residual: torch.Tensor = system.residual(c, {**values, **axes})
+        return residual
+
+    def _derivative(self, flat: torch.Tensor, points: torch.Tensor, name: str) -> torch.Tensor:
+        return self._derivatives(flat, points, [name])[name]
+
+    def _derivatives(self, flat: torch.Tensor, points: torch.Tensor, names: Sequence[str]) -> dict[str, torch.Tensor]:
+        """The named derivatives of u at the points, each (n,)."""
+        points = points.detach().requires_grad_()
+        found = {"": self._network.model.forward(self._network.spec, flat, points, 1)[:, 0]}
+
+        def derivative(order: str) -> torch.Tensor:
+            if order not in found:
+                lower = derivative(order[:-1])
+                (gradient,) = torch.autograd.grad(lower.sum(), points, create_graph=True)
+                for i, axis in enumerate(self._axes):
+                    found[order[:-1] + axis] = gradient[:, i]
+            return found[order]
+
+        return {name: derivative(name.removeprefix("u").removeprefix("_")) for name in names}
+
+
+class Field:
+    """u of a network at fixed points, to look at: no derivatives, no gradient."""
+
+    def __init__(self, network: Network, points: np.ndarray) -> None:
+        self._network = network
+        self._chunks = [network.tensor(chunk) for chunk in network.blocks(points)]
+        self._blocks: list[Block] = []
+        if network.is_fast:
+            self._weights = Weights(network.spec, network.axes, network.dtype, network.device)
+            layouts = [Layout(len(chunk), (), ()) for chunk in self._chunks]
+            workspace = Workspace(network.spec, layouts, self._weights.flat)
+            self._blocks = [
+                Block(network.spec, chunk, layout, self._weights, workspace)
+                for chunk, layout in zip(self._chunks, layouts, strict=True)
+            ]
+
+    def __call__(self, flat: torch.Tensor) -> np.ndarray:
+        """(points,), float64."""
+        with torch.no_grad():
+            values = self._fast(flat) if self._blocks else self._plain(flat)
+            return torch.cat(values).double().cpu().numpy()
+
+    def _fast(self, flat: torch.Tensor) -> list[torch.Tensor]:
+        self._weights.load(flat)
+        values = []
+        for block in self._blocks:
+            block.forward()
+            values.append(block.output[0].clone())
+        return values
+
+    def _plain(self, flat: torch.Tensor) -> list[torch.Tensor]:
+        network = self._network
+        return [network.model.forward(network.spec, flat, chunk, 1)[:, 0] for chunk in self._chunks]

@@ -1,0 +1,64 @@
+"""One file each: how a problem is made easier on the way to its solution, as a sequence of stages.
+
+A strategy is a generator: it yields a stage, is sent what training made of it, and yields the next. It keeps no other
+state, so that a run is resumed by sending it the results of the stages that are done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.api import Problem
+from experiments.pinns.problem import System
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is to solve: a system at these coefficients, to this loss, within this many closures in all."""
+
+    system: System
+    coefficients: Any
+    loss: float
+    closures: int
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage of training; it carries on from the weights of the stage before.
+
+    target: the stage ends once the loss is at most this. closures: it may take so many; None for all that are left.
+    """
+
+    name: str
+    coefficients: Any
+    target: float
+    closures: int | None = None
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """How a stage ended. parameters: the flat vector, float64."""
+
+    loss: float
+    closures: int
+    stop: str
+    parameters: np.ndarray
+
+
+Stages = Generator[Stage, Trained, None]
+
+
+class Strategy(msgspec.Struct, frozen=True, kw_only=True):
+    """A strategy as data. check(settings, target): what is wrong with its settings for this target, fields under
+    "strategy."; stages(settings, target): the stages, the last of them at the target.
+    """
+
+    title: str
+    summary: str
+    source: str = ""
+    settings: type[msgspec.Struct]
+    check: Callable[[Any, Target], list[Problem]] = lambda settings, target: []
+    stages: Callable[[Any, Target], Stages]

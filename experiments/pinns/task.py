@@ -1,0 +1,88 @@
+"""The task `pinn`: trains a network to meet a PDE and its conditions, and judges it by the PDE's solution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.api import Estimate, Params, Problem, Reporter, SpecError, TaskDescription, lazy_import
+from experiments.pinns import configuration
+from experiments.pinns.configuration import Configuration
+
+if TYPE_CHECKING:
+    import torch
+
+    from experiments.pinns import train
+else:
+    torch = lazy_import("torch")
+    train = lazy_import("experiments.pinns.train")
+
+MOST_MEMORY = 8e9
+"""Bytes of an optimiser's state; beyond, the choice is refused before it takes the machine down."""
+
+METRICS = {
+    "rel_l2": "relative L2 error against the target's solution, on 1,088 points; at the end on the 256 x 100 grid",
+    "loss": "what is minimised: λ · mean square residual + mean square errors of the conditions",
+    "rel_l2_stage": "relative L2 error against the solution at the stage's own coefficients",
+    "loss_residual": "mean square residual of the PDE at the collocation points",
+    "loss_initial": "mean square error of the initial condition",
+    "loss_boundary": "mean square mismatch of the periodic boundary",
+    "abs_err": "mean absolute error on the 256 x 100 grid",
+    "linf": "largest error on the 256 x 100 grid",
+    "fresh_residual": "mean square residual at points that were not trained",
+    "gradient_norm": "L2 norm of the gradient",
+    "closures": "evaluations of loss and gradient so far",
+    "iterations": "iterations of the optimiser",
+    "seconds": "time spent so far",
+    "monitoring_share": "part of the time that went into errors and reports",
+}
+
+
+class Pinn:
+    def describe(self) -> TaskDescription:
+        return TaskDescription(
+            key="pinn",
+            title="PINN",
+            summary="Trains a network to meet a PDE and its conditions, and judges it by the PDE's solution.",
+            schema={"type": "object", "properties": configuration.properties()},
+            label="{system} {strategy}",
+            metrics=METRICS,
+        )
+
+    def check(self, params: Params, /) -> list[Problem]:
+        try:
+            chosen = configuration.read(params)
+        except SpecError as error:
+            return list(error.problems)
+        return chosen.strategy.check(chosen.strategy_settings, chosen.target) + _check_memory(chosen)
+
+    def estimate(self, params: Params, /) -> Estimate:
+        chosen = configuration.read(params)
+        return Estimate(
+            seconds=3 + chosen.limits.closures * _seconds_per_closure(chosen),
+            memory_gb=0.5 + chosen.optimizer.memory(chosen.optimizer_settings, chosen.size) / 1e9,
+        )
+
+    def run(self, params: Params, reporter: Reporter, /) -> None:
+        """Raises SpecError, Diverged."""
+        chosen = configuration.read(params)
+        torch.set_num_threads(reporter.cpus)
+        train.Training(chosen, reporter).run()
+
+
+def _check_memory(chosen: Configuration) -> list[Problem]:
+    needed = chosen.optimizer.memory(chosen.optimizer_settings, chosen.size)
+    if needed <= MOST_MEMORY:
+        return []
+    got = f"{needed / 1e9:.0f} GB for {chosen.size:,} parameters"
+    hint = "lower model.width or model.depth, or choose optimizer=lbfgs with a shorter history"
+    return [Problem("optimizer", f"a state of at most {MOST_MEMORY / 1e9:.0f} GB", got, hint)]
+
+
+def _seconds_per_closure(chosen: Configuration) -> float:
+    """On one CPU core of 2024: about 30 Gflop/s in products, and memory read and written twice for dense methods."""
+    columns = chosen.points.points * (1 + len(chosen.system.derivatives(chosen.coefficients)))
+    products = 6 * columns * chosen.size / 3e10
+    return 3e-4 + 1.5 * products + chosen.optimizer.memory(chosen.optimizer_settings, chosen.size) / 2e10
+
+
+TASK = Pinn()

@@ -1,0 +1,253 @@
+"""Training: stages of a strategy, iterations of an optimiser, and a report of every one of them.
+
+A run can be stopped after any iteration and resumed from its state to the same weights, bit for bit on a CPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.api import Diverged, Reporter, lazy_import
+from experiments.pinns.configuration import Configuration
+from experiments.pinns.monitor import Judgement, Monitor, doubts
+from experiments.pinns.objective import Network, Objective, objective
+from experiments.pinns.optimizers import Evaluation, Stop, drive
+from experiments.pinns.problem import Problem, pose
+from experiments.pinns.strategies import Stage, Stages, Trained
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+else:
+    np = lazy_import("numpy")
+    torch = lazy_import("torch")
+
+WEIGHTS, TRAINING_POINTS, FRESH_POINTS = range(3)
+"""Purposes of random numbers, each with generators of its own."""
+
+LARGE = 64e6
+"""Bytes of an optimiser's state from which on it is saved when time allows, and not at the end of every stage."""
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    """How far a run is. `begun`: the stage after those that are done has been evaluated at its start."""
+
+    step: int = 0
+    iterations: int = 0
+    closures: int = 0
+    begun: bool = False
+    stage_iterations: int = 0
+    stage_closures: int = 0
+    seconds: float = 0.0
+    monitored: float = 0.0
+    """Seconds of those that went into monitoring."""
+
+
+class Training:
+    """One run of a configuration."""
+
+    def __init__(self, configuration: Configuration, reporter: Reporter) -> None:
+        self._job, self._reporter = configuration, reporter
+        self._network = Network(
+            configuration.model,
+            configuration.model_settings,
+            len(configuration.system.axes),
+            getattr(torch, configuration.points.dtype),
+            torch.device(reporter.device),
+        )
+        self._minimiser = configuration.optimizer.make(configuration.optimizer_settings)
+        self._saves_stages = (
+            configuration.optimizer.memory(configuration.optimizer_settings, configuration.size) < LARGE
+        )
+        self._monitor = Monitor(self._network, configuration.system, configuration.coefficients)
+        self._done: list[Trained] = []
+        self._counts = Counts()
+
+    def run(self) -> None:
+        """All that is left of the run, until it ends or is asked to stop. Raises Diverged."""
+        if state := self._reporter.resume():
+            self._restore(state)
+        self._monitor.start(self._counts.seconds, self._counts.monitored)
+        stages = self._job.strategy.stages(self._job.strategy_settings, self._job.target)
+        stage: Stage | None = next(stages)
+        for trained in self._done:
+            stage = self._following(stages, trained)
+        while stage is not None:
+            now = self._train(stage)
+            if now is None:
+                self._reporter.summary(stop_reason="stopped", **self._figures())
+                return
+            self._done.append(now)
+            self._counts.begun = False
+            self._save(now=self._saves_stages)
+            stage = self._following(stages, now)
+        self._finish()
+
+    def _following(self, stages: Stages, trained: Trained) -> Stage | None:
+        """The next stage; None after the last, or where no closures are left for another."""
+        try:
+            stage = stages.send(trained)
+        except StopIteration:
+            return None
+        return stage if self._counts.closures < self._job.limits.closures else None
+
+    # One stage
+
+    def _train(self, stage: Stage) -> Trained | None:
+        """A stage from where it was left. None if the run was asked to stop."""
+        problem = self._pose(stage.coefficients, TRAINING_POINTS)
+        evaluate = self._counted(objective(self._network, problem))
+        self._monitor.judge_by(stage.coefficients)
+        every = self._monitor.every(problem)
+        if not self._counts.begun:
+            self._begin(stage, evaluate)
+            self._report(stage, errors=True)
+        stop = self._ended(stage)
+        while stop is None:
+            if self._reporter.stopping:
+                self._save(now=True)
+                return None
+            stop = drive(self._minimiser.iterate(self._left(stage)), evaluate)
+            self._counts.step += 1
+            self._counts.iterations += 1
+            self._counts.stage_iterations += 1
+            stop = self._ended(stage) or stop
+            self._report(stage, errors=stop is not None or self._counts.stage_iterations % every == 0)
+            if stop is None:
+                self._save()
+        return self._end(stage, stop)
+
+    def _pose(self, coefficients: Any, purpose: int) -> Problem:
+        points = self._job.points
+        drawn = 0 if purpose == TRAINING_POINTS and points.resample == "never" else len(self._done)
+        return pose(
+            self._job.system,
+            coefficients,
+            self._job.sampler.points(self._job.system.axes, points.points, self._rng(purpose, drawn)),
+            n_initial=points.n_initial,
+            n_boundary=points.n_boundary,
+            residual_weight=points.residual_weight,
+        )
+
+    def _rng(self, purpose: int, number: int = 0) -> np.random.Generator:
+        return np.random.default_rng([self._reporter.seed, purpose, number])
+
+    def _counted(self, function: Objective) -> Objective:
+        def evaluate(flat: torch.Tensor) -> Evaluation:
+            self._counts.closures += 1
+            self._counts.stage_closures += 1
+            return function(flat)
+
+        return evaluate
+
+    def _begin(self, stage: Stage, evaluate: Objective) -> None:
+        counts = self._counts
+        counts.stage_closures = counts.stage_iterations = 0
+        if self._done:
+            counts.step += 1
+            start = self._minimiser.x
+        else:
+            weights = self._job.model.initialise(self._job.model_settings, self._network.axes, 1, self._rng(WEIGHTS))
+            start = self._network.tensor(weights)
+        drive(self._minimiser.begin(start), evaluate)
+        counts.begun = True
+        coefficients = msgspec.structs.asdict(stage.coefficients)
+        self._reporter.stage(stage.name, step=counts.step, index=len(self._done), **coefficients)
+
+    def _left(self, stage: Stage) -> int:
+        """Evaluations that the stage may still take."""
+        left = self._job.limits.closures - self._counts.closures
+        return left if stage.closures is None else min(left, stage.closures - self._counts.stage_closures)
+
+    def _ended(self, stage: Stage) -> Stop | None:
+        """Raises Diverged where the loss is not finite."""
+        loss = self._minimiser.at.loss
+        if not math.isfinite(loss):
+            raise Diverged("loss", self._counts.step)
+        if loss <= stage.target:
+            return Stop.TARGET
+        return Stop.CLOSURES if self._left(stage) <= 0 else None
+
+    def _report(self, stage: Stage, *, errors: bool) -> None:
+        at, counts = self._minimiser.at, self._counts
+        with self._monitor.timed():
+            self._reporter.metrics(
+                counts.step,
+                loss=at.loss,
+                **{f"loss_{term}": value for term, value in at.terms.items()},
+                **(self._monitor.errors(self._minimiser.x) if errors else {}),
+                **msgspec.structs.asdict(stage.coefficients),
+                gradient_norm=float(at.gradient.norm()),
+                closures=counts.closures,
+                seconds=self._monitor.elapsed(),
+            )
+            self._reporter.progress(counts.closures, self._job.limits.closures, stage.name)
+
+    def _end(self, stage: Stage, stop: Stop) -> Trained:
+        at, counts = self._minimiser.at, self._counts
+        with self._monitor.timed():
+            judgement, fresh = self._judged(stage.coefficients)
+            for doubt in doubts(at.loss, at.terms["residual"], fresh, judgement.rel_l2):
+                self._reporter.warn(f"{stage.name}: {doubt}")
+            self._reporter.stage(
+                stage.name,
+                step=counts.step,
+                ended=counts.step,
+                stop_reason=str(stop),
+                loss=at.loss,
+                iterations=counts.stage_iterations,
+                closures=counts.stage_closures,
+                fresh_residual=fresh,
+                **judgement.figures,
+            )
+            self._reporter.fields(counts.step, **self._monitor.fields(judgement))
+        parameters = self._minimiser.x.double().cpu().numpy().copy()
+        return Trained(loss=at.loss, closures=counts.stage_closures, stop=str(stop), parameters=parameters)
+
+    def _judged(self, coefficients: Any) -> tuple[Judgement, float]:
+        """Errors on the whole grid, and the mean square residual at points that were not trained."""
+        fresh = objective(self._network, self._pose(coefficients, FRESH_POINTS))
+        return self._monitor.judge(self._minimiser.x, coefficients), fresh(self._minimiser.x).terms["residual"]
+
+    # The run as a whole
+
+    def _finish(self) -> None:
+        with self._monitor.timed():
+            judgement, fresh = self._judged(self._job.coefficients)
+        self._reporter.summary(
+            **judgement.figures,
+            fresh_residual=fresh,
+            stop_reason=self._done[-1].stop,
+            parameters=self._job.size,
+            **self._figures(),
+        )
+
+    def _figures(self) -> dict[str, Any]:
+        """What is known of a run wherever it is."""
+        return {
+            "loss": self._minimiser.at.loss,
+            "closures": self._counts.closures,
+            "iterations": self._counts.iterations,
+            "stages": len(self._done),
+            "monitoring_share": self._monitor.share(),
+        }
+
+    def _save(self, *, now: bool = False) -> None:
+        self._reporter.checkpoint(self._counts.step, self._state, now=now)
+
+    def _state(self) -> dict[str, Any]:
+        self._counts.seconds, self._counts.monitored = self._monitor.elapsed(), self._monitor.seconds
+        return {
+            "counts": msgspec.structs.asdict(self._counts),
+            "done": [msgspec.structs.asdict(trained) for trained in self._done],
+            "minimiser": self._minimiser.state(),
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self._counts = Counts(**state["counts"])
+        self._done = [Trained(**trained) for trained in state["done"]]
+        self._minimiser.restore(state["minimiser"], self._network.tensor(np.zeros(1)))
