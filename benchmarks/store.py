@@ -94,7 +94,7 @@ def stock(folder: Path, size: int) -> dict[str, float]:
     path = folder / "stock.json"
     documents = {str(n): msgspec.to_builtins(a_run(n)) for n in range(1, size + 1)}
     path.write_text(json.dumps({"runs": documents}))
-    repeats = 20 if size <= 1000 else 5 if size <= 10_000 else 2
+    repeats = 20 if size <= 1000 else 5 if size <= 10_000 else 1
     with TinyDB(path) as db:
         table, document = db.table("runs"), msgspec.to_builtins(a_run(size))
         return {

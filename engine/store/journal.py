@@ -227,7 +227,7 @@ class JournalStorage(Storage):
         self._lines += 1
         try:
             record = _record_decoder.decode(line)
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        except ValueError:  # msgspec's errors are
             self.torn += 1
             return
         documents = record.documents

@@ -84,7 +84,7 @@ class Segment:
             header = _header_decoder.decode(line)
             if not newline or header.kind != "catalog":
                 raise msgspec.DecodeError("not a catalogue")
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        except ValueError:  # msgspec's errors are
             raise StoreCorrupt(
                 f"{self.path}: required a catalogue of sciml-tui, got a file that begins {line[:40]!r}; "
                 "move it away, or name another home with --home DIR"

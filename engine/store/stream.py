@@ -24,22 +24,20 @@ import msgspec
 
 from engine import atomic
 from engine.errors import StoreCorrupt, StoreError
-from engine.lazy import lazy_import
 from engine.store import codec
 from engine.store.columns import Columns, as_documents
 
 if TYPE_CHECKING:
     import numpy as np
-else:
-    np = lazy_import("numpy")
 
 FORMAT = 1
 POINTS = "metrics"
 """The table of points, as TinyDB sees it."""
 
-_READ = 1 << 22
-_TAIL = 1 << 16
-_BLOCK = 4096
+_READ = 1 << 20  # bytes read at once
+_TAIL = 1 << 16  # bytes that a tail reads first
+_BLOCK = 4096  # points turned into documents at once
+_UNREADABLE = (ValueError, KeyError, TypeError)
 
 
 class Header(msgspec.Struct, kw_only=True, rename={"kind": "sciml_tui"}):
@@ -82,15 +80,17 @@ class StreamWriter:
         self._flushed = 0.0
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            self._begin()
         except OSError as error:
             raise atomic.store_error(error, path) from error
+        self._begin()
         self._timer = threading.Thread(target=self._flush_in_time, name="stream", daemon=True)
         self._timer.start()
 
     def point(self, step: int, values: Mapping[str, float]) -> None:
-        """One point of the curves at `step`, now."""
-        row = (step, time.time(), {name: float(value) for name, value in values.items()})
+        """One point of the curves at `step`, now. Raises TypeError or ValueError for what is no number."""
+        if "step" in values or "time" in values:
+            raise ValueError("metrics: required names other than step and time, which every point has; choose another")
+        row = (int(step), time.time(), {name: float(value) for name, value in values.items()})
         with self._lock:
             self._ready()
             self._rows.append(row)
@@ -150,11 +150,17 @@ class StreamWriter:
         self.close()
 
     def _begin(self) -> None:
-        if not _check_header(self._fd, self.path):
-            os.ftruncate(self._fd, 0)
-            atomic.append(self._fd, _encoder.encode(Header()) + b"\n")
-        elif os.pread(self._fd, 1, os.fstat(self._fd).st_size - 1) != b"\n":
-            atomic.append(self._fd, codec.TORN)
+        try:
+            if not _check_header(self._fd, self.path):
+                os.ftruncate(self._fd, 0)
+                atomic.append(self._fd, _encoder.encode(Header()) + b"\n")
+            elif os.pread(self._fd, 1, os.fstat(self._fd).st_size - 1) != b"\n":
+                atomic.append(self._fd, codec.TORN)
+        except (OSError, StoreError) as error:
+            os.close(self._fd)
+            if isinstance(error, StoreError):
+                raise
+            raise atomic.store_error(error, self.path) from error
 
     def _ready(self) -> None:
         if self._closed.is_set():
@@ -207,7 +213,7 @@ class StreamReader:
         self.torn = 0
         """Lines that cannot be read, left by killed writers."""
         self._fd = -1
-        self._position = 0
+        self._position = self._size = 0
         self._lock = threading.RLock()
         self._points = Columns()
         self._documents: dict[str, list[bytes]] = {}
@@ -221,11 +227,15 @@ class StreamReader:
         with self._lock:
             if self._fd < 0 and not self._open():
                 return False
-            size = os.fstat(self._fd).st_size
-            version = self.version
-            while self._position < size and self._read_on(size):
-                pass
-            return self.version != version
+            size, version = os.fstat(self._fd).st_size, self.version
+            if size == self._size:
+                return False
+        reading = True
+        while reading:  # in pieces, so that other threads never wait for a whole long file
+            with self._lock:
+                reading = self._read_on(size)
+        self._size = size
+        return self.version != version
 
     @property
     def length(self) -> int:
@@ -293,7 +303,8 @@ class StreamReader:
         return begun
 
     def _read_on(self, size: int) -> bool:
-        data = os.pread(self._fd, min(size - self._position, _READ), self._position)
+        """Takes in some of the lines before `size`; whether there were any."""
+        data = os.pread(self._fd, min(max(size - self._position, 0), _READ), self._position)
         end = data.rfind(b"\n") + 1
         if end == 0 and len(data) == _READ:  # a line longer than one reading
             data = os.pread(self._fd, size - self._position, self._position)
@@ -314,7 +325,7 @@ class StreamReader:
                 self._documents.setdefault(line.table, []).extend(map(bytes, line.documents))
             else:
                 return
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, ValueError):
+        except _UNREADABLE:
             self.torn += 1
             return
         self.version += 1
@@ -364,7 +375,7 @@ def _last_values(data: bytes, columns: tuple[str, ...]) -> dict[str, list[float]
             elif line.rewind is not None:
                 until = line.rewind
                 rows = [row for row in rows if row[0] <= until]
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, ValueError, KeyError):
+        except _UNREADABLE:
             continue
     columns_of = {name: [values[i] for _, values in rows] for i, name in enumerate(columns)}
     return {name: [v for v in values if v is not None and v == v] for name, values in columns_of.items()}
@@ -372,7 +383,7 @@ def _last_values(data: bytes, columns: tuple[str, ...]) -> dict[str, list[float]
 
 def _check_header(fd: int, path: Path) -> bool:
     """Whether the header is there yet. Raises StoreCorrupt, or StoreError for a newer format."""
-    first = os.pread(fd, 256, 0)
+    first = os.pread(fd, 4096, 0)
     line, newline, _ = first.partition(b"\n")
     if not newline and _encoder.encode(Header()).startswith(line):
         return False  # its writer is just beginning
@@ -380,7 +391,7 @@ def _check_header(fd: int, path: Path) -> bool:
         header = msgspec.json.decode(line, type=Header)
         if header.kind != "stream":
             raise msgspec.ValidationError("another kind of file")
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+    except _UNREADABLE:
         raise StoreCorrupt(
             f"{path}: required a stream of metrics, got a file that begins {line[:40]!r}; move it away"
         ) from None

@@ -304,6 +304,11 @@ def test_a_value_that_is_no_number_is_refused_where_it_is_reported(path):
             writer.point(1, {"loss": "low"})
         with pytest.raises(TypeError):
             writer.record("stages", {"what": object()})
+        with pytest.raises(TypeError):
+            writer.point(None, {"loss": 1.0})
+        for name in ("step", "time"):
+            with pytest.raises(ValueError, match="names other than step and time"):
+                writer.point(1, {name: 3.0})
         writer.point(2, {"loss": 1.0})
     assert read(path).columns["step"].tolist() == [2]
 
@@ -348,7 +353,22 @@ def test_lines_that_this_version_does_not_know_are_passed_over(path):
         writer.point(1, {"loss": 1.0})
     with open(path, "a") as file:
         file.write('{"histogram":{"bins":[1,2]}}\n{"points":{"step":[2],"time":[1.0],"loss":[2.0]},"unit":"s"}\n')
-    assert read(path).columns["loss"].tolist() == [1.0, 2.0]
+        file.write(
+            '{"points":{"loss":[3.0]}}\n{"points":{"step":[3],"time":["x"]}}\n{"points":{"step":[3,4],"time":[1.0]}}\n'
+        )
+    reader = read(path)
+    assert reader.columns["loss"].tolist() == [1.0, 2.0]
+    assert reader.torn == 3
+    assert tail(path, ["loss"]) == {"loss": [1.0, 2.0]}
+
+
+def test_a_line_longer_than_one_reading_is_read(path):
+    with StreamWriter(path) as writer:
+        writer.record("stages", {"text": "x" * 3_000_000})
+        writer.point(1, {"loss": 1.0})
+    reader = read(path)
+    assert len(reader.newest("stages")["text"]) == 3_000_000
+    assert reader.length == 1
 
 
 def test_a_stream_is_a_tinydb(path):
