@@ -63,7 +63,7 @@ class Scheduler:
     def run(self) -> None:
         """Turns until it is told to leave, or has been idle for long enough."""
         while not self.leaving:
-            failed = [step for step in self._steps if not self._done(step)]
+            failed = [step for step in self._steps if not self._done(step.__name__, step)]
             self._failures = self._failures + 1 if failed else 0
             self._pause()
 
@@ -71,11 +71,11 @@ class Scheduler:
         """Ends a pause when there is something to read: signals are told this way."""
         self._selector.register(fd, selectors.EVENT_READ)
 
-    def _done(self, step: Callable[[], None]) -> bool:
+    def _done(self, name: str, act: Callable[..., None], *arguments: Any) -> bool:
         try:
-            step()
-        except Exception as error:  # noqa: BLE001  it must not end the scheduler: it is told, the step is tried again
-            self._tell(step.__name__, error)
+            act(*arguments)
+        except Exception as error:  # noqa: BLE001  it must not end the scheduler: it is told, and tried again
+            self._tell(name, error)
             return False
         return True
 
@@ -92,7 +92,7 @@ class Scheduler:
             return
         patience = 0.0 if self._place_now and self.waiting else TICK
         if self._failures:
-            patience = min(_LONGEST_PAUSE, TICK * 2**self._failures)
+            patience = min(_LONGEST_PAUSE, TICK * 2 ** min(self._failures, 10))
         for key, _ in self._selector.select(patience):
             if key.data:
                 self._unwatch(key.data)  # so it is looked at in this turn
@@ -118,20 +118,14 @@ class Scheduler:
         """Brings active runs up to date: those that nobody watches, and from time to time all of them."""
         everything = time.monotonic() - self._looked >= _LOOK_AGAIN
         for run in [run for run in self.active.values() if everything or run.id not in self._watched]:
-            self._look(run)
+            self._done(run.id, self._look, run)
         if everything:
             self._looked = time.monotonic()
 
     def obey(self) -> None:
         """Carries out what people ask of runs that wait or are on this host."""
         for number, command in self.catalog.commands():
-            try:
-                finished = self._carry_out(number, command, self.catalog.get(command.run))
-            except UnknownName:
-                finished = True
-            if finished:
-                self._asked -= {(number, False), (number, True)}
-                self.catalog.finish(number)
+            self._done(f"{command.verb} {command.run}", self._follow, number, command)
 
     def place(self) -> None:
         """Starts, skips or blocks waiting runs."""
@@ -151,6 +145,8 @@ class Scheduler:
         now = time.monotonic()
         if self.waiting or self.active:
             self._busy = now
+        elif not self.home.folder.exists():
+            self.leaving = True
         elif now - self._busy >= self.settings.idle:
             with self.catalog.lock():
                 self.take_in()
@@ -208,6 +204,15 @@ class Scheduler:
             os.close(fd)
 
     # Commands
+
+    def _follow(self, number: int, command: Command) -> None:
+        try:
+            finished = self._carry_out(number, command, self.catalog.get(command.run))
+        except UnknownName:
+            finished = True
+        if finished:
+            self._asked -= {(number, False), (number, True)}
+            self.catalog.finish(number)
 
     def _carry_out(self, number: int, command: Command, run: Run) -> bool:
         """Whether nothing is left to do."""

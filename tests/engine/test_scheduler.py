@@ -1,6 +1,7 @@
 """The scheduler as a process, over real runs of a small task: what it starts and sees, and what no crash can undo."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,7 +142,14 @@ def test_it_leaves_when_idle_and_a_run_in_the_calling_process_is_no_work_of_its(
     assert bench.status(theirs) is Status.QUEUED
 
 
-def test_a_submission_while_it_is_about_to_leave_is_not_missed(bench, until):
+def test_it_leaves_when_its_home_is_removed(bench):
+    process = processes.identify(bench.start())
+    shutil.rmtree(bench.home.folder)
+    bench.until(lambda: not processes.alive(process))
+    bench.home.create()
+
+
+def test_a_submission_while_it_is_about_to_leave_is_not_missed(bench):
     """The scheduler is idle and waits for the catalogue, which we hold: to us it is still there."""
     bench.configure(idle=0.3)
     bench.start()
