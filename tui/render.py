@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 import msgspec
 
+from engine import values
 from tui import palette
-from tui.text import clean, fit, shown, to_ascii, width
+from tui.text import clean, fit, number, shown, to_ascii, width
 
 if TYPE_CHECKING:
     from engine.tables import Table
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 Align = Literal["left", "right"]
 
 _CUBE = (0x00, 0x5F, 0x87, 0xAF, 0xD7, 0xFF)
-_GAP = "  "
+_GAP, _NARROW_GAP = "  ", " "
+_NARROWEST = 8
+"""Cells that the flexible column keeps, however narrow the terminal."""
 
 
 class Styled(NamedTuple):
@@ -112,16 +115,18 @@ def status(name: str) -> Styled:
 def grid(
     rows: Iterable[Sequence[Text]], aligns: Sequence[Align], *, room: int | None = None, flexible: int | None = None
 ) -> list[str]:
-    """Aligned lines. With `room`, the `flexible` column gives way so that a line fits, and the rest is cut."""
+    """Aligned lines. With `room`, so that a line fits, the gaps narrow first, then the `flexible` column is cut."""
     rows = list(rows)
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    if room is not None and flexible is not None:
-        excess = sum(widths) + len(_GAP) * (len(widths) - 1) - room
-        widths[flexible] = max(widths[flexible] - max(excess, 0), min(8, widths[flexible]))
+    gap = _GAP
+    if room is not None and flexible is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > room:
+        gap = _NARROW_GAP
+        excess = sum(widths) + len(gap) * (len(widths) - 1) - room
+        widths[flexible] = max(widths[flexible] - max(excess, 0), min(_NARROWEST, widths[flexible]))
     lines = []
     for row in rows:
         cells = [_fitted(cell, wide, align) for cell, wide, align in zip(row, widths, aligns, strict=True)]
-        lines.append(_GAP.join(cells).rstrip())
+        lines.append(gap.join(cells).rstrip())
     return lines
 
 
@@ -133,6 +138,13 @@ def _fitted(text: Text, cells: int, align: Align) -> str:
     if isinstance(text, Styled):
         return paint(Styled(fit(text.text, cells, align), text.colour))
     return fit(text, cells, align)
+
+
+def figure(value: Any) -> str:
+    """A figure that a run reported: three significant digits, but whole numbers whole."""
+    if isinstance(value, float) and not value.is_integer():
+        return number(value)
+    return number(None) if value is None else shown(values.text(value))
 
 
 def table_lines(table: Table) -> list[str]:

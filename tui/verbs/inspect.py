@@ -16,7 +16,7 @@ from engine.filters import row
 from engine.records import Run
 from engine.tables import Column, Table, differing
 from engine.values import text
-from tui.render import Align, Text, definitions, emit, grid, paint, say, status, table_lines
+from tui.render import Align, Text, definitions, emit, figure, grid, paint, say, status, table_lines, terminal_width
 from tui.session import Session
 from tui.text import clock, duration, number, shown, size
 from tui.verbs.options import Json, OneRun
@@ -46,7 +46,7 @@ def _sections(session: Session, run: Run) -> Iterator[tuple[str, list[str]]]:
     yield f"{head}  {paint(status(run.status))}{reason}", definitions(_facts(run))
     yield "settings (* not the default)", _settings(run, _properties(session, run))
     yield "stages", _stage_lines(report_of(session, run).stages)
-    yield "result", definitions((key, _figure(value)) for key, value in run.summary.items())
+    yield "result", definitions((key, figure(value)) for key, value in run.summary.items())
     yield "warnings", [f"  {shown(warning)}" for warning in run.warnings]
     origin = {**run.versions, **{key: text(value) for key, value in run.code.items()}}
     yield "code", definitions((key, shown(value)) for key, value in origin.items())
@@ -98,22 +98,16 @@ def _settings(run: Run, properties: Properties) -> list[str]:
                 shown(property.get("description", "")),
             ]
         )
-    return grid(rows, SETTINGS) if rows else []
+    return grid(rows, SETTINGS, room=terminal_width(), flexible=3) if rows else []
 
 
 def _stage_lines(found: list[dict[str, Any]]) -> list[str]:
     if not found:
         return []
     keys = list(dict.fromkeys(key for stage in found for key in stage if key not in ("time", "at")))
-    body = [[_figure(stage.get(key)) for key in keys] for stage in found]
+    body = [[figure(stage.get(key)) for key in keys] for stage in found]
     aligns = ["right" if isinstance(found[0].get(key), int | float) else "left" for key in keys]
     return [f"  {line}" for line in grid([[shown(key) for key in keys], *body], aligns)]  # type: ignore[arg-type]
-
-
-def _figure(value: Any) -> str:
-    if value is None:
-        return number(None)
-    return number(value) if isinstance(value, float) else shown(text(value))
 
 
 def files(session: Session, run: Run) -> Iterator[tuple[str, int]]:

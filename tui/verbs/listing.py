@@ -81,7 +81,8 @@ def run_cells(live: LiveRun, now: float) -> list[Text]:
     """What a line shows of a run; the name, if it has one, before what it does."""
     run = live.run
     what = " ".join(part for part in (run.spec.name, run.label or run.spec.task) if part)
-    iterations = live.figure("step") if live.active else live.figure("closures")
+    counts = ("step",) if live.active else ("iterations", "steps", "closures")
+    iterations = next((count for key in counts if (count := live.figure(key)) is not None), None)
     return [
         run.id,
         shown(what),

@@ -12,7 +12,7 @@ import typer
 from engine.errors import UnknownName
 from engine.exporters import export
 from engine.tables import Column, Table
-from tui.render import Align, Text, emit, grid, hint, say
+from tui.render import Align, Text, emit, figure, grid, hint, say
 from tui.session import Session
 from tui.text import number, shown
 from tui.verbs.options import Columns, Json, OneRun, split
@@ -93,7 +93,7 @@ def _extremes(stream: StreamReader, key: str) -> list[Text]:
     least, step = min(finite, default=(None, None))
     return [
         shown(key),
-        number(stream.last.get(key)),
-        number(least),
+        figure(stream.last.get(key)),
+        figure(least),
         number(None) if step is None else f"{step:.0f}",
     ]

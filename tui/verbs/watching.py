@@ -34,6 +34,8 @@ FIGURES = (("loss", "loss"), ("rel L2", "rel_l2"))
 """(title, key) of what a line shows of a run that goes on."""
 GLANCE = 0.5
 """Seconds between two looks at the runs."""
+TOLD = ENDED | {Status.RUNNING, Status.UNKNOWN}
+"""States whose beginning has a line of its own."""
 REMINDER = 10.0
 """Seconds between two plain lines of a run in which nothing changed."""
 
@@ -117,11 +119,12 @@ class Lines:
         now = time.monotonic()
         if not self._seen:
             self._line(counted(runs))
+            self._seen = {it.run.id: it.run.status for it in runs if it.run.status is Status.DONE}
         for live in runs:
             run = live.run
-            before = self._seen.get(run.id, run.status if run.status in WAITING else None)
-            changed = run.status is not before and run.status is not Status.LAUNCHING
-            if changed or (live.active and now - self._told.get(run.id, self._begun) >= REMINDER):
+            changed = run.status is not self._seen.get(run.id) and run.status in TOLD
+            reminded = live.active and now - self._told.get(run.id, now) >= REMINDER
+            if changed or reminded:
                 self._told[run.id] = now
                 self._line(f"{_told(live)}  {_ended(runs)}" if run.status in ENDED else _told(live))
             self._seen[run.id] = run.status

@@ -79,7 +79,7 @@ def live(key="r0001", status=Status.RUNNING, name="", **figures):
 def test_a_listing_fits_80_columns_and_keeps_its_numbers():
     lines = run_lines([live(name="a very long name " * 5, step=123456, loss=1.04e-4, rel_l2=0.0152)], time.time(), 80)
     assert max(map(width, lines)) <= 80
-    assert "123456  1.04e-4  1.52e-2" in lines[1]
+    assert "123456 1.04e-4 1.52e-2" in lines[1]
 
 
 def test_a_listing_in_a_pipe_is_neither_cut_nor_wrapped():
