@@ -131,7 +131,7 @@ ROWS = (
         "quantity",
         _VIEW,
         footer=55,
-        help="the next of loss, error, residual, gradient norm",
+        help="loss, error, residual or gradient norm",
     ),
     Row("compare.export", ("e",), "export", _RUN, footer=45, help="table and curves, to a file"),
     Row("datasets.new", ("n",), "new", _RUN, footer=70, help="generate a dataset"),

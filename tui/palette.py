@@ -96,7 +96,6 @@ _MAPS_256 = {
 RAMP, _ASCII_RAMP = " ░▒▓█", " .:-=+*#%@"
 
 _ascii = False
-_depth = 24
 
 
 def use_ascii(on: bool) -> None:
@@ -107,12 +106,6 @@ def use_ascii(on: bool) -> None:
 
 def is_ascii() -> bool:
     return _ascii
-
-
-def use_depth(bits: Literal[8, 24]) -> None:
-    """8 for a terminal with 256 colours: colour maps then use its own entries, in order of lightness."""
-    global _depth
-    _depth = bits
 
 
 def glyph(name: str) -> str:
@@ -135,9 +128,12 @@ def ramp() -> str:
     return _ASCII_RAMP if _ascii else RAMP
 
 
-def colour_map(name: ColourMap) -> tuple[str, ...]:
-    """Colours from low to high, at most 32: enough to read, few enough to send over a thin line."""
-    return (_MAPS if _depth == 24 else _MAPS_256)[name]
+def colour_map(name: ColourMap, depth: Literal[8, 24] = 24) -> tuple[str, ...]:
+    """Colours from low to high, at most 32: enough to read, few enough to send over a thin line.
+
+    depth: bits of a colour on this terminal; one with 256 colours gets entries of its own, in order of lightness.
+    """
+    return (_MAPS if depth == 24 else _MAPS_256)[name]
 
 
 class SeriesColours:

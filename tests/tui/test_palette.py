@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 from rich.cells import cell_len
@@ -16,7 +17,6 @@ from tui.palette import SERIES, SeriesColours
 def as_it_was() -> Iterator[None]:
     yield
     palette.use_ascii(False)
-    palette.use_depth(24)
 
 
 def lightness(colour: str) -> float:
@@ -63,16 +63,14 @@ def test_series_colours_differ_from_each_other_and_from_the_ground() -> None:
 
 
 @pytest.mark.parametrize("depth", [8, 24])
-def test_viridis_rises_in_lightness(depth: int) -> None:
-    palette.use_depth(depth)
-    light = [lightness(colour) for colour in palette.colour_map("viridis")]
+def test_viridis_rises_in_lightness(depth: Literal[8, 24]) -> None:
+    light = [lightness(colour) for colour in palette.colour_map("viridis", depth)]
     assert len(light) <= 32 and all(a < b for a, b in pairwise(light))
 
 
 @pytest.mark.parametrize("depth", [8, 24])
-def test_the_diverging_map_is_lightest_in_the_middle_and_blue_to_red(depth: int) -> None:
-    palette.use_depth(depth)
-    colours = palette.colour_map("diverging")
+def test_the_diverging_map_is_lightest_in_the_middle_and_blue_to_red(depth: Literal[8, 24]) -> None:
+    colours = palette.colour_map("diverging", depth)
     light = [lightness(colour) for colour in colours]
     top = light.index(max(light))
     assert abs(top - (len(light) - 1) / 2) <= 1 and len(light) <= 32
@@ -83,9 +81,8 @@ def test_the_diverging_map_is_lightest_in_the_middle_and_blue_to_red(depth: int)
 
 
 def test_maps_for_256_colours_are_exact() -> None:
-    palette.use_depth(8)
     for name in ("viridis", "diverging"):
-        for colour in palette.colour_map(name):
+        for colour in palette.colour_map(name, 8):
             assert Color.parse(colour).downgrade(ColorSystem.EIGHT_BIT).get_truecolor().hex == colour
 
 

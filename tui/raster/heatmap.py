@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -24,11 +24,15 @@ def render_heatmap(spec: HeatmapSpec) -> Frame:
         return notice(spec.width, spec.height, spec.empty if field is None else "no finite values")
     canvas = Canvas(spec.width, spec.height)
     limits = field.limits or shared_limits([field])
-    plain = spec.plain or palette.is_ascii()
-    _title(canvas, field)
     box = Box(0, 1, spec.width, spec.height - 2)
-    (_draw_shades if plain else _draw_colours)(canvas, box, field, limits)
-    _colour_bar(canvas, field, limits, plain)
+    _title(canvas, field)
+    if spec.plain or palette.is_ascii():
+        _draw_shades(canvas, box, field, limits)
+        _bar(canvas, limits, [(shade, TEXT) for shade in palette.ramp()])
+    else:
+        colours = palette.colour_map(field.colours, spec.depth)
+        _draw_colours(canvas, box, field, limits, colours)
+        _bar(canvas, limits, [("█", Ink(colour)) for colour in colours])
     return canvas.frame(box)
 
 
@@ -76,8 +80,7 @@ def levels(values: np.ndarray, limits: Range, count: int) -> np.ndarray:
     return np.where(np.isnan(share), -1, np.minimum(np.nan_to_num(share) * count, count - 1)).astype(int)
 
 
-def _draw_colours(canvas: Canvas, box: Box, field: Field, limits: Range) -> None:
-    colours = palette.colour_map(field.colours)
+def _draw_colours(canvas: Canvas, box: Box, field: Field, limits: Range, colours: tuple[str, ...]) -> None:
     index = levels(pixels(field.values, 2 * box.height, box.width), limits, len(colours))
     inks = np.array([canvas.ink_of(Ink(colour)) for colour in (*colours, _MISSING)])  # the last one for -1
     papers = np.array([canvas.paper_of(colour) for colour in (*colours, _MISSING)])
@@ -100,19 +103,13 @@ def _title(canvas: Canvas, field: Field) -> None:
     canvas.write(canvas.width - text.width(note), 0, note, MUTED)
 
 
-def _colour_bar(canvas: Canvas, field: Field, limits: Range, plain: bool) -> None:
-    """The last row: the least value, the colours, the greatest."""
+def _bar(canvas: Canvas, limits: Range, steps: Sequence[tuple[str, Ink]]) -> None:
+    """The last row: the least value, what stands for the values between, the greatest."""
     y = canvas.height - 1
     lo, hi = (text.number(value, digits=2) for value in limits)
     start = canvas.write(0, y, lo, MUTED) + 1
     end = canvas.width - text.width(hi) - 1
     canvas.write(end + 1, y, hi, MUTED)
-    if end <= start:
-        return
-    steps: tuple[str, ...] | str = palette.ramp() if plain else palette.colour_map(field.colours)
     for x in range(start, end):
-        step = steps[min((x - start) * len(steps) // (end - start), len(steps) - 1)]
-        if plain:
-            canvas.write(x, y, step)
-        else:
-            canvas.write(x, y, "█", Ink(step))
+        character, ink = steps[(x - start) * len(steps) // (end - start)]
+        canvas.write(x, y, character, ink)

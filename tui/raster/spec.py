@@ -127,10 +127,11 @@ class Field:
 
 @dataclass(frozen=True, eq=False)
 class HeatmapSpec:
-    """Everything `render_heatmap` needs. plain: no colour to be had, so shades of characters."""
+    """Everything `render_heatmap` needs. plain: no colour to be had, so shades. depth: bits of a colour."""
 
     field: Field | None
     width: int
     height: int
     empty: str = "no fields yet"
     plain: bool = False
+    depth: Literal[8, 24] = 24

@@ -31,7 +31,9 @@ class Heatmap(FrameView):
         self.redraw()
 
     def _spec(self) -> HeatmapSpec:
-        return HeatmapSpec(self.field, self.size.width, self.size.height, self.empty, plain=self.app.no_color)
+        width, height = self.size
+        few = self.app.console.color_system in ("256", "standard")
+        return HeatmapSpec(self.field, width, height, self.empty, plain=self.app.no_color, depth=8 if few else 24)
 
     @staticmethod
     def _draw(spec: Any) -> Frame:

@@ -75,6 +75,12 @@ def test_no_more_than_32_colours_are_used() -> None:
     assert len({ink.colour for ink in frame.inks if ink.colour.startswith("#")}) <= 33
 
 
+def test_a_terminal_with_256_colours_gets_its_own() -> None:
+    frame = render(Field("u", np.linspace(0, 1, 50)[None, :]), 50, 4, depth=8)
+    colours = {ink.colour for ink in frame.inks if ink.colour.startswith("#")}
+    assert colours <= {*palette.colour_map("viridis", 8), "#3a3a3a"}
+
+
 def test_without_colour_values_are_shades() -> None:
     frame = render(Field("u", np.linspace(0, 1, 5)[None, :]), 10, 3, plain=True)
     assert frame.line(1) == "  ░░▒▒▓▓██"

@@ -11,6 +11,14 @@ import pytest
 from tui import palette
 
 
+@pytest.fixture(autouse=True)
+def one_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same terminal for every test, whatever the tests are run from."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
 @pytest.fixture
 def in_ascii() -> Iterator[None]:
     palette.use_ascii(True)
