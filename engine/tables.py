@@ -257,8 +257,12 @@ def _has(row: Row, key: str) -> bool:
 
 
 def is_setting(key: str, rows: Sequence[Row]) -> bool:
-    """Whether the key means a parameter: in a run's row `param.x` is the parameter, whatever else is called `x`."""
-    return any(_has(row, f"param.{key}") and row.get(key) is row[f"param.{key}"] for row in rows)
+    """Whether the key means a parameter, in the first row that has it.
+
+    In a run's row `param.x` is the parameter, whatever else is called `x`.
+    """
+    having = next((row for row in rows if row.get(key) is not None), {})
+    return _has(having, f"param.{key}") and having[key] is having[f"param.{key}"]
 
 
 def _column(key: str, values: Sequence[Any], exact: bool) -> Column:

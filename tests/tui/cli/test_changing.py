@@ -81,6 +81,7 @@ def test_a_dataset_is_made_listed_and_shown(call, empty):
     assert call("data", "ls", "--json", home=empty).json[0]["facts"] == {"samples": 1}
     assert "  samples  1" in call("data", "show", "mine", home=empty).lines
     assert call("data", "show", "nope", home=empty).code == 2
+    assert "bogus: required a parameter of this task" in call("data", "make", "bogus=1", home=empty).err
     assert call("models", "ls", "--json", home=empty).json == []
 
 
