@@ -33,7 +33,8 @@ class Field(NamedTuple):
 
     properties: what its values must satisfy, one for each chosen alternative that brings it.
     limits: what is admitted, in few words. refers: "run" or "dataset" where a value names one.
-    group: the choice that it hangs on, "" for the task's own; depth: on how many. brought_by: alternatives of the group.
+    group: the choice that it hangs on, "" for the task's own; brought_by: which of its alternatives.
+    depth: on how many choices it hangs.
     single: never a sweep; a comma means what the property says.
     """
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 from textual.events import DescendantFocus
@@ -23,9 +23,10 @@ from tui.widgets.footer import Footer
 from tui.widgets.form_choice import ChoiceRow
 from tui.widgets.form_picker import Picker
 from tui.widgets.form_row import Columns, FormRow, Line
+from tui.widgets.form_said import Rule, Said
 from tui.widgets.form_text import TextRow
 from tui.widgets.form_view import FormView
-from tui.widgets.one_line import OneLine, Part
+from tui.widgets.one_line import Part
 
 if TYPE_CHECKING:
     from engine.client import Client
@@ -38,34 +39,6 @@ _JUDGING = 0.8
 """Seconds without a change after which the task is asked what it thinks, in a process of its own."""
 _JUDGED = 200
 """More runs than these are judged when they are submitted, not before."""
-
-
-class Said(OneLine):
-    """A line that is told what to say."""
-
-    DEFAULT_CSS = "Said { padding: 0 2; & > .line--problem { color: $error; } }"
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"line--problem"}
-
-    def __init__(self, *left: Part, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._left: tuple[Part, ...] = left
-        self._right: tuple[Part, ...] = ()
-
-    def say(self, *left: Part, right: Iterable[Part] = ()) -> None:
-        said = (left, tuple(right))
-        if said != (self._left, self._right):
-            self._left, self._right = said
-            self.refresh()
-
-    def parts(self, width: int) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-        return self._left, self._right
-
-
-class Rule(OneLine):
-    """The thin line between what is asked and what comes of it."""
-
-    def parts(self, width: int) -> tuple[list[Part], list[Part]]:
-        return [(palette.glyph("rule") * width, "muted")], []
 
 
 class LaunchScreen(ModalScreen[list[str] | None]):
@@ -222,9 +195,7 @@ class LaunchScreen(ModalScreen[list[str] | None]):
         return row.line.field if row is not None else None
 
     def _focused_row(self) -> FormRow | None:
-        focused = self.focused
-        nodes = focused.ancestors_with_self if focused is not None else ()
-        return next((node for node in nodes if isinstance(node, FormRow)), None)
+        return self._task_row if self._task_row.active else self._view.focused_row
 
     def _about(self, form: Form | None, field: Field | None) -> list[Part]:
         """What the field means; of a choice, what is chosen."""

@@ -10,10 +10,11 @@ import typer
 
 from engine.api import Suite
 from engine.errors import RequestError, UnknownName
+from tui.exports import made_by, write
 from tui.render import Align, Text, definitions, emit, grid, hint, say, table_lines, terminal_width
 from tui.session import Session
 from tui.text import clock, shown
-from tui.verbs.export import Force, Format, Output, format_of, made_by, write
+from tui.verbs.export import Force, Format, Output, format_of
 from tui.verbs.options import Json
 from tui.verbs.records import run_record
 from tui.verbs.watching import follow

@@ -52,6 +52,10 @@ class FormView(VerticalScroll, can_focus=False):
         return kept if list(kept) == [key for key in lines if key in kept] else {}
 
     @property
+    def focused_row(self) -> FormRow | None:
+        return next((row for row in self.rows.values() if row.active), None)
+
+    @property
     def columns(self) -> Columns:
         return columns_of(list(self._lines.values()), self.size.width or 80)
 
