@@ -63,9 +63,9 @@ class Library:
             self.runs.update(message.changed)
             for run in message.removed:
                 self.runs.pop(run, None)
-            if message.removed & set(self.marks):
-                self.mark(run for run in self.marks if run in self.runs)
             self.complete = self.complete or message.complete
+            if message.complete or message.removed & set(self.marks):
+                self.mark(run for run in self.marks if run in self.runs)
         elif isinstance(message, ShelfChanged):
             self.datasets, self.models = message.datasets, message.models
 

@@ -71,21 +71,42 @@ def stage_marks(stages: Iterable[Mapping[str, Any]]) -> tuple[Stage, ...]:
 
 def curves_plot(curves: Sequence[Curve], quantity: str, *, band: bool = False, live: bool = False) -> Plot:
     """The same quantity of several runs; `band`: runs of one group as their median and the range of all."""
-    shown = [curve for curve in curves if quantity in curve.columns]
+    common, shown = _without_common([curve for curve in curves if quantity in curve.columns])
     if band:
         series = tuple(_band(members, quantity) for members in _groups(shown))
     else:
+        first = {members[0].run for members in _groups(shown)}
         series = tuple(
-            Series(curve.label, *_known(curve.columns, quantity), colour=curve.colour, key=curve.run) for curve in shown
+            Series(
+                curve.label,
+                *_known(curve.columns, quantity),
+                colour=curve.colour,
+                key=curve.run,
+                in_legend=curve.run in first,
+            )
+            for curve in shown
         )
     return Plot(
         series=series,
-        title=WORDS.get(quantity, quantity),
+        title=f"{WORDS.get(quantity, quantity)}{common and f': {common}'}",
         x=Axis("iteration", written_out=True),
         y=Axis(log=True),
         live=live,
         empty=STREAMING if live else "no points yet",
     )
+
+
+def _without_common(curves: Sequence[Curve]) -> tuple[str, list[Curve]]:
+    """The words that all labels begin with, and the curves labelled by the others: a legend says what differs."""
+    words = [curve.label.split() for curve in curves]
+    if len({curve.label for curve in curves}) < 2:
+        return "", list(curves)
+    shared = 0
+    while all(len(each) > shared + 1 for each in words) and len({each[shared] for each in words}) == 1:
+        shared += 1
+    rest = [" ".join(each[shared:]) for each in words]
+    renamed = [curve._replace(label=label, group=label) for curve, label in zip(curves, rest, strict=True)]
+    return " ".join(words[0][:shared]), renamed
 
 
 def _known(columns: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray]:

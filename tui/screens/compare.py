@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 
+from engine import cells
 from engine.records import ACTIVE, WAITING
-from engine.tables import Table, differing, grouped
+from engine.tables import THRESHOLD, Row, Table, differing, grouped
+from tui import palette, text
 from tui.keymap import KEYMAP
 from tui.live import LiveRun
 from tui.messages import FeedMessage, MetricsGrew, RunsChanged
-from tui.plots import MODES, Curve, Transfer, curves_plot, transfer_plot
+from tui.plots import MODES, WORDS, Curve, Transfer, curves_plot, transfer_plot
 from tui.raster.spec import Plot
-from tui.render import table_lines
+from tui.render import grid
 from tui.screens.base import FeedScreen
 from tui.widgets.chart import Chart
-from tui.widgets.lines import Lines
+from tui.widgets.lines import Line, Lines
 
 if TYPE_CHECKING:
     import numpy as np
 
 QUANTITIES = ("loss", "rel_l2", "loss_residual", "gradient_norm")
 _NOTHING = "nothing marked\npress 3, mark runs with space, then c to compare them"
+_HEADS = {"label": "setting", "rel_l2_min": "best", "succeeded": "success", "seconds": "seconds", "samples": "examples"}
 _UNDER_WAY = ACTIVE | WAITING
 
 
@@ -131,21 +136,16 @@ class CompareScreen(FeedScreen):
     def _tables(self) -> list[Table]:
         tables = []
         if rows := [live.row() for live in self._trained()]:
-            values = [name for name in ("rel_l2", "loss", "seconds") if any(row.get(name) is not None for row in rows)]
-            tables.append(grouped(rows, ["label"], values, title="", ordered=False))
+            tables.append(_by_group(rows, ["label"], ("rel_l2", "loss", "seconds"), THRESHOLD))
         if rows := [live.row() for live in self._operators()]:
-            values = [name for name in ("rel_l2", "seconds") if any(row.get(name) is not None for row in rows)]
-            tables.append(grouped(rows, ["mode", "samples"], values, threshold=None, title=""))
+            tables.append(_by_group(rows, ["mode", "samples"], ("rel_l2", "seconds"), None))
         return tables
 
     def _tabulate(self) -> None:
-        lines = [line for table in self._tables() for line in [*table_lines(table), ""]]
-        rows = [live.row() for live in self._marked()]
-        settings = {key for live in self._marked() for key in live.run.spec.params}
-        if different := differing(rows, sorted(settings)):
-            lines.append(f"settings that differ: {', '.join(different)}")
+        lines = [line for table in self._tables() for line in [*_table_lines(table), []]]
+        lines += _differences([live.run.spec.params for live in self._marked()])
         shown = self.query_one(Lines)
-        shown.set_lines([[(line, "")] for line in lines])
+        shown.set_lines(lines)
         shown.styles.height = max(len(lines), 1)
 
     # what keys do
@@ -166,6 +166,46 @@ class CompareScreen(FeedScreen):
         self.sciml.export(rows, rows)
 
 
+def _by_group(rows: Sequence[Row], by: list[str], values: Sequence[str], threshold: float | None) -> Table:
+    """Mean ± std, best and success rate of the first value, then means of the others: what fits below the curves."""
+    known = [name for name in values if any(row.get(name) is not None for row in rows)]
+    table = grouped(rows, by, known, threshold=threshold, ordered=False)
+    best = [f"{known[0]}_min"] if known else []
+    wanted = [*by, "n", *known[:1], *best, "succeeded", *known[1:]]
+    at = {column.key: i for i, column in enumerate(table.columns)}
+    kept = [at[key] for key in wanted if key in at]
+    return msgspec.structs.replace(
+        table,
+        columns=tuple(table.columns[i] for i in kept),
+        rows=tuple(tuple(row[i] for i in kept) for row in table.rows),
+    )
+
+
+def _table_lines(table: Table) -> list[Line]:
+    """The header quiet, then a line a group: no rules, no notes."""
+    head = [_HEADS.get(column.key, WORDS.get(column.key, column.title)) for column in table.columns]
+    body = [
+        [text.shown(cells.shown(cell, column.kind)) for cell, column in zip(row, table.columns, strict=True)]
+        for row in table.rows
+    ]
+    first, *others = grid([head, *body], [column.align for column in table.columns])
+    return [[(first, "muted")], *([(line, "")] for line in others)]
+
+
+def _differences(settings: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """The settings that differ between the runs, with their values; what only some of them have is said with a dash."""
+    keys = differing(settings, dict.fromkeys(key for params in settings for key in params))
+    if not keys:
+        return []
+    found: list[Line] = [[("settings that differ", "muted")]]
+    for key in keys:
+        values = dict.fromkeys(
+            text.setting(params[key]) if key in params else palette.glyph("none") for params in settings
+        )
+        found.append([(f"  {text.shown(key):<24}", "muted"), (text.shown(" | ".join(values)), "")])
+    return found
+
+
 def _columns(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return columns if "step" in columns else {}
 
@@ -180,10 +220,8 @@ def _frozen(value: Any) -> Any:
 
 
 def _target_words(live: LiveRun) -> str:
-    from tui.text import setting, shown
-
     params = live.run.spec.params
-    return shown(" ".join(setting(params[key]) for key in ("system", "range") if params.get(key) is not None))
+    return text.shown(" ".join(text.setting(params[key]) for key in ("system", "range") if params.get(key) is not None))
 
 
 def _transfer(live: LiveRun) -> Transfer | None:

@@ -33,6 +33,7 @@ QUANTITIES = ("loss", "loss_residual", "loss_initial", "loss_boundary", "rel_l2"
 TABS = ("stages", "settings", "provenance", "log")
 _WIDE = 100
 """Cells from which the fields have room beside the curves."""
+_STAGE_FIGURES = ("loss", "rel_l2", "rel_l2_stage", "closures", "iterations", "seconds")
 _LOG_EVERY = 0.5
 _CHUNK = 1 << 20
 
@@ -268,17 +269,22 @@ def _stages(stages: list[dict[str, Any]], live: LiveRun) -> Iterator[Line]:
     if not stages:
         yield [("no stages reported", "muted")]
     for stage in stages:
-        known = {name: value for name, value in stage.items() if name not in ("name", "step", "at")}
-        said = "   ".join(
-            f"{WORDS.get(name, name)} {text.number(value) if isinstance(value, float) else text.shown(str(value))}"
-            for name, value in known.items()
-            if value is not None
+        reason = str(stage.get("stop_reason", ""))
+        figures = "   ".join(
+            f"{WORDS.get(name, name)} {_figure(value)}"
+            for name, value in stage.items()
+            if name in _STAGE_FIGURES and isinstance(value, (int, float))
         )
         yield [
-            (f"{text.shown(str(stage['name'])):<12}", "strong"),
+            (f"{text.fit(text.shown(str(stage['name'])), 10)} ", "strong"),
             (f"from {stage['step']:>7,}   ", "muted"),
-            (said, ""),
+            (figures, ""),
+            (f"   {text.shown(reason)}", "muted"),
         ]
+
+
+def _figure(value: float) -> str:
+    return text.count(value) if isinstance(value, int) else text.number(value)
 
 
 def _settings(live: LiveRun) -> Iterator[Line]:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from textual.pilot import Pilot
 
 from engine.api import Resources, RunSpec
 from engine.client import Client
@@ -101,10 +102,15 @@ def furnished(tmp_path: Path) -> Home:
             paths.log.write_text("line one\n\x1b[31mred\x1b[0m line two\nline three\n")
     catalog.shelve(
         Shelved(
-            name="poisson-1-5-32x32", kind="dataset", path="datasets/poisson-1-5-32x32.h5", size=12_600_000,
-            sha256="ab" * 32, run="r0001", created=BEGAN,
+            name="poisson-1-5-32x32",
+            kind="dataset",
+            path="datasets/poisson-1-5-32x32.h5",
+            size=12_600_000,
+            sha256="ab" * 32,
+            run="r0001",
+            created=BEGAN,
             facts={"system": "poisson", "range": [1.0, 5.0], "grid": 32, "samples": 1024, "test": 256},
-        )  # fmt: skip
+        )
     )
     catalog.close()
     return home
@@ -118,3 +124,17 @@ def make_app(furnished: Home) -> Callable[..., SciMLApp]:
         return SciMLApp(lambda: Client(furnished), **options)
 
     return make
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[None]]:
+    """Waits for what threads bring to the screen."""
+
+    async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 20.0) -> None:
+        for _ in range(int(seconds / 0.02)):
+            if condition():
+                return
+            await pilot.pause(0.02)
+        raise AssertionError("the screen never showed what was waited for")
+
+    return until

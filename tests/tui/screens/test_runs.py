@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -16,15 +16,7 @@ from tui.widgets.filter_bar import FilterBar
 from tui.widgets.run_table import RunTable
 
 Make = Callable[..., SciMLApp]
-
-
-async def until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Waits for what threads bring."""
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("the screen never showed what was waited for")
+Until = Callable[..., Awaitable[None]]
 
 
 def table(app: SciMLApp) -> RunTable:
@@ -35,7 +27,7 @@ def plot(app: SciMLApp) -> Plot:
     return app.screen.query_one(Chart).content
 
 
-async def test_the_list_shows_every_run_newest_first(make_app: Make) -> None:
+async def test_the_list_shows_every_run_newest_first(make_app: Make, until: Until) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: len(table(app)) == 14)
@@ -43,7 +35,7 @@ async def test_the_list_shows_every_run_newest_first(make_app: Make) -> None:
         assert table(app).keys[-1] == "r0001"
 
 
-async def test_a_filter_narrows_the_list_as_one_types_and_escape_brings_it_back(make_app: Make) -> None:
+async def test_a_filter_narrows_the_list_as_one_types_and_escape_brings_it_back(make_app: Make, until: Until) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: len(table(app)) == 14)
@@ -54,7 +46,7 @@ async def test_a_filter_narrows_the_list_as_one_types_and_escape_brings_it_back(
         assert app.screen.query_one(FilterBar).value == ""
 
 
-async def test_a_filter_that_cannot_be_read_says_so_and_keeps_the_list(make_app: Make) -> None:
+async def test_a_filter_that_cannot_be_read_says_so_and_keeps_the_list(make_app: Make, until: Until) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: len(table(app)) == 14)
@@ -66,7 +58,7 @@ async def test_a_filter_that_cannot_be_read_says_so_and_keeps_the_list(make_app:
         assert 0 <= len(table(app)) <= before
 
 
-async def test_the_curves_of_the_run_under_the_cursor_are_drawn_with_its_stages(make_app: Make) -> None:
+async def test_the_curves_of_the_run_under_the_cursor_are_drawn_with_its_stages(make_app: Make, until: Until) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: len(table(app)) == 14)
@@ -76,7 +68,9 @@ async def test_the_curves_of_the_run_under_the_cursor_are_drawn_with_its_stages(
         assert [stage.label for stage in plot(app).stages] == [f"ρ={k}" for k in range(1, 6)]
 
 
-async def test_marks_reach_the_compare_screen_with_one_colour_for_the_seeds_of_a_setting(make_app: Make) -> None:
+async def test_marks_reach_the_compare_screen_with_one_colour_for_the_seeds_of_a_setting(
+    make_app: Make, until: Until
+) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: len(table(app)) == 14)
@@ -93,7 +87,7 @@ async def test_marks_reach_the_compare_screen_with_one_colour_for_the_seeds_of_a
         assert all((each.lo <= each.y).all() and (each.y <= each.hi).all() for each in bands)
 
 
-async def test_stopping_a_run_that_has_ended_says_so_and_asks_nothing(make_app: Make) -> None:
+async def test_stopping_a_run_that_has_ended_says_so_and_asks_nothing(make_app: Make, until: Until) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: len(table(app)) == 14)
@@ -103,23 +97,23 @@ async def test_stopping_a_run_that_has_ended_says_so_and_asks_nothing(make_app: 
         assert any("nothing to stop" in note.message for note in app._notifications)
 
 
-async def test_a_run_removed_elsewhere_leaves_the_list(make_app: Make, furnished: Home) -> None:
+async def test_a_run_removed_elsewhere_leaves_the_list(make_app: Make, until: Until, furnished: Home) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: len(table(app)) == 14)
         with Client(furnished) as other:
             other.remove(["r000e"])
-        await until(pilot, lambda: "r000e" not in table(app).keys)  # noqa: SIM118  a sequence
+        await until(pilot, lambda: "r000e" not in table(app).keys)
         assert len(table(app)) == 13
 
 
-async def test_an_empty_store_says_what_to_press(tmp_path: Any) -> None:
+async def test_an_empty_store_says_what_to_press(tmp_path: Any, until: Until) -> None:
     app = SciMLApp(lambda: Client(Home(tmp_path / "new")))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "press n" in table(app).empty)
 
 
-async def test_a_store_that_cannot_be_opened_is_told_in_one_line(tmp_path: Any) -> None:
+async def test_a_store_that_cannot_be_opened_is_told_in_one_line(tmp_path: Any, until: Until) -> None:
     (tmp_path / "file").write_text("in the way")
     app = SciMLApp(lambda: Client(Home(tmp_path / "file")))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -127,7 +121,7 @@ async def test_a_store_that_cannot_be_opened_is_told_in_one_line(tmp_path: Any) 
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-def test_runs_snapshot(make_app: Make, snap_compare: Any, size: tuple[int, int]) -> None:
+def test_runs_snapshot(make_app: Make, until: Until, snap_compare: Any, size: tuple[int, int]) -> None:
     async def settle(pilot: Pilot[Any]) -> None:
         app = pilot.app
         await until(pilot, lambda: len(table(app)) == 14)  # type: ignore[arg-type]

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tui.app import SciMLApp
+from tui.screens.compare import CompareScreen
+from tui.widgets.chart import Chart
+from tui.widgets.lines import Lines
+
+Make = Callable[..., SciMLApp]
+Until = Callable[..., Awaitable[None]]
+ALL = tuple(f"r{number:04x}" for number in range(1, 14))
+
+
+def chart(app: SciMLApp, name: str) -> Chart:
+    return app.screen.query_one(f"#{name}", Chart)
+
+
+async def test_curves_and_transfer_stand_side_by_side(make_app: Make, until: Until) -> None:
+    app = make_app(first="compare", marked=ALL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(chart(app, "curves").content.series) == 6)
+        transfer = chart(app, "transfer").content
+        assert {series.label: series.x.tolist() for series in transfer.series} == {
+            "fine-tuned": [8, 32, 128],
+            "from scratch": [8, 32, 128],
+        }
+        assert [rule.y for rule in transfer.rules] == [0.11]
+        assert transfer.x.log and transfer.y.log
+
+
+async def test_the_table_says_who_succeeds_and_what_differs(make_app: Make, until: Until) -> None:
+    app = make_app(first="compare", marked=ALL[:6])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.screen.query_one(Lines)._lines)
+        words = ["".join(part for part, _ in line) for line in app.screen.query_one(Lines)._lines]
+        assert any("curriculum" in line and "3/3" in line for line in words)
+        assert any("regular" in line and "0/3" in line for line in words)
+        assert any("strategy" in line and "curriculum | regular" in line for line in words)
+        assert app.screen.query_one("#transfer").has_class("-hidden")
+
+
+async def test_nothing_marked_says_what_to_press(make_app: Make, until: Until) -> None:
+    app = make_app(first="compare")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.library.complete)
+        assert isinstance(app.screen, CompareScreen)
+        assert "mark runs with space" in chart(app, "curves").content.empty
+
+
+async def test_the_quantity_can_be_changed(make_app: Make, until: Until) -> None:
+    app = make_app(first="compare", marked=ALL[:6])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(chart(app, "curves").content.series) == 6)
+        await pilot.press("t")
+        assert chart(app, "curves").content.title == "rel L2: reaction ρ=5"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+def test_compare_looks(make_app: Make, until: Until, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def settle(pilot: Pilot[Any]) -> None:
+        app: Any = pilot.app
+        await until(pilot, lambda: len(chart(app, "curves").content.series) == 6)
+        await app.workers.wait_for_complete()
+        await pilot.pause(0.3)
+
+    assert snap_compare(make_app(first="compare", marked=ALL), terminal_size=size, run_before=settle)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.paths import Home
+from tui.app import SciMLApp
+from tui.screens.run import RunScreen
+from tui.screens.runs import RunsScreen
+from tui.widgets.chart import Chart
+from tui.widgets.heatmap import Heatmap
+from tui.widgets.log_view import LogView
+from tui.widgets.run_table import RunTable
+from tui.widgets.tab_line import TabLine
+
+Make = Callable[..., SciMLApp]
+Until = Callable[..., Awaitable[None]]
+
+
+async def opened(app: SciMLApp, pilot: Pilot[Any], until: Until, run: str = "r0001") -> RunScreen:
+    await until(pilot, lambda: len(app.screen.query_one(RunTable)) == 14)
+    app.screen.query_one(RunTable).move_cursor(run)
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.query_one(Chart).content.series)
+    assert isinstance(app.screen, RunScreen)
+    return app.screen
+
+
+async def test_enter_opens_the_run_with_its_curves_stages_and_fields_and_escape_goes_back(
+    make_app: Make, until: Until
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(app, pilot, until)
+        assert [stage.label for stage in screen.query_one(Chart).content.stages] == [f"ρ={k}" for k in range(1, 6)]
+        await until(pilot, lambda: screen.query_one("#beside #error", Heatmap).field is not None)
+        error = screen.query_one("#beside #error", Heatmap).field
+        assert error is not None and error.colours == "diverging" and error.note == "rel L2 1.0e-02"
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+
+
+async def test_the_log_is_shown_without_escape_sequences_and_can_be_searched(make_app: Make, until: Until) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(app, pilot, until)
+        await until(pilot, lambda: len(screen.query_one(LogView).lines) == 3)
+        assert screen.query_one(LogView).lines[1] == "red line two"
+        await pilot.press("slash", *"two")
+        assert screen.query_one(TabLine).here == "log"
+        await until(pilot, lambda: screen.query_one(LogView).wanted == "two")
+
+
+async def test_a_log_that_grows_is_followed(make_app: Make, until: Until, furnished: Home) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(app, pilot, until)
+        with furnished.run("r0001").log.open("a") as log:
+            log.write("one more\n")
+        await until(pilot, lambda: screen.query_one(LogView).lines[-1:] == ["one more"])
+
+
+async def test_brackets_step_through_the_tabs(make_app: Make, until: Until) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(app, pilot, until)
+        seen = [screen.query_one(TabLine).here]
+        for _ in range(4):
+            await pilot.press("right_square_bracket")
+            seen.append(screen.query_one(TabLine).here)
+        assert seen == ["stages", "settings", "provenance", "log", "stages"]
+
+
+async def test_a_run_whose_fields_are_gone_says_so_and_stays_open(
+    make_app: Make, until: Until, furnished: Home
+) -> None:
+    for file in furnished.run("r0001").fields.iterdir():
+        file.write_bytes(b"torn")
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, until)
+        await until(pilot, lambda: any("required the fields" in note.message for note in app._notifications))
+        assert isinstance(app.screen, RunScreen)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+def test_run_looks(make_app: Make, until: Until, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def settle(pilot: Pilot[Any]) -> None:
+        app: Any = pilot.app
+        screen = await opened(app, pilot, until)
+        if size[0] >= 100:
+            await until(pilot, lambda: screen.query_one("#beside #error", Heatmap).field is not None)
+        await app.workers.wait_for_complete()
+        await pilot.pause(0.3)
+
+    assert snap_compare(make_app(), terminal_size=size, run_before=settle)
