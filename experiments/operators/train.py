@@ -10,12 +10,12 @@ import functools
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
 
 from engine.api import Diverged, Reporter, State
+from experiments.operators.adam import Adam
 from experiments.operators.metrics import relative_l2, squared_error
 from experiments.operators.normalise import Inputs
 from experiments.operators.training import Training
@@ -49,7 +49,7 @@ class Trainer:
         self._forward, self._training, self._examples, self._judged = forward, training, examples, judged
         self._seed = seed
         self.parameters = {name: tensor.clone().requires_grad_() for name, tensor in start.items()}
-        self._adam = torch.optim.Adam(list(self.parameters.values()), lr=training.lr, fused=True)
+        self._adam = Adam(self.parameters)
         self.step, self.seconds, self.loss = 0, 0.0, math.nan
         self.best, self.best_error, self.best_step = _copied(self.parameters), math.inf, 0
 
@@ -81,14 +81,12 @@ class Trainer:
 
     def _one_step(self) -> float:
         lr = self._training.lr * 0.5 * (1 + math.cos(math.pi * self.step / self._training.length))
-        self._adam.param_groups[0]["lr"] = lr
         varying, constant, target, _ = self._batch()
         predicted = self._forward(self.parameters, varying, constant)
         loss = LOSSES[self._training.loss](predicted, target).mean()
-        self._adam.zero_grad()
         loss.backward()
-        self._adam.step()
         self.step, self.loss = self.step + 1, loss.item()
+        self._adam.step(self.step, lr)
         return lr
 
     def _batch(self) -> Inputs:
@@ -112,31 +110,33 @@ class Trainer:
         return error
 
     def state(self) -> State:
-        adam = [self._adam.state.get(tensor, {}) for tensor in self.parameters.values()]
         return {
             "step": self.step,
             "seconds": self.seconds,
             "loss": self.loss,
-            "parameters": _arrays(self.parameters),
-            "moments": {
-                key: {name: moments[key].cpu().numpy() for name, moments in zip(self.parameters, adam, strict=True)}
-                for key in (("exp_avg", "exp_avg_sq") if self.step else ())
+            "best": {"error": self.best_error, "step": self.best_step},
+            **{
+                name: {key: tensor.detach().cpu().numpy().copy() for key, tensor in group.items()}
+                for name, group in self._groups().items()
             },
-            "best": {"error": self.best_error, "step": self.best_step, "parameters": _arrays(self.best)},
         }
 
     def restore(self, state: State) -> None:
         self.step, self.seconds, self.loss = int(state["step"]), float(state["seconds"]), float(state["loss"])
-        best = state["best"]
-        self.best_error, self.best_step = float(best["error"]), int(best["step"])
+        self.best_error, self.best_step = float(state["best"]["error"]), int(state["best"]["step"])
         with torch.no_grad():
-            for name, tensor in self.parameters.items():
-                tensor.copy_(torch.from_numpy(np.array(state["parameters"][name])))
-                self.best[name].copy_(torch.from_numpy(np.array(best["parameters"][name])))
-                moments = {key: torch.from_numpy(np.array(state["moments"][key][name])) for key in state["moments"]}
-                if moments:
-                    step = torch.tensor(float(self.step), device=tensor.device)
-                    self._adam.state[tensor] = {"step": step, **{k: m.to(tensor) for k, m in moments.items()}}
+            for name, group in self._groups().items():
+                for key, tensor in group.items():
+                    tensor.copy_(torch.from_numpy(np.array(state[name][key])))
+
+    def _groups(self) -> dict[str, Parameters]:
+        """All tensors that a checkpoint holds."""
+        return {
+            "parameters": self.parameters,
+            "first_moments": self._adam.first,
+            "second_moments": self._adam.second,
+            "best_parameters": self.best,
+        }
 
 
 @functools.lru_cache(maxsize=4)
@@ -151,7 +151,3 @@ def on_device(parameters: Mapping[str, np.ndarray], dtype: torch.dtype, device: 
 
 def _copied(parameters: Parameters) -> Parameters:
     return {name: tensor.detach().clone() for name, tensor in parameters.items()}
-
-
-def _arrays(parameters: Parameters) -> dict[str, Any]:
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in parameters.items()}

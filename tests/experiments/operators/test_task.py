@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from engine.api import Artifact, Task
+from engine.errors import SpecError, TaskError
+from engine.recorder import Recorder
+from engine.schema import active, complete, label
+from experiments.operators import weights
+from experiments.operators.dataset import TASK as DATASET
+from experiments.operators.recipe import recipe_of
+from experiments.operators.task import TASK
+
+Run = Callable[..., Recorder]
+SMALL = {"grid": "16", "validation": "16", "test": "33"}
+MODEL = {"model.width": "6", "model.modes": "4", "model.blocks": "2"}
+TRAINING = {"samples": "48", "steps": "40", "batch": "16", "lr": "1e-2", "loss": "relative", "validations": "4"}
+PRETRAIN = {"mode": "pretrain", **SMALL, **MODEL, **TRAINING}
+
+
+@pytest.fixture
+def pretrained(run: Run) -> Recorder:
+    return run(TASK, PRETRAIN)
+
+
+def from_(recorder: Recorder) -> dict[str, Any]:
+    return {"inputs": {"first": recorder.artifacts}}
+
+
+def tensors(recorder: Recorder) -> dict[str, np.ndarray]:
+    return weights.load(recorder.artifacts["weights"].path)[1]
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_the_tasks_are_tasks_and_their_defaults_are_complete() -> None:
+    for task in (TASK, DATASET):
+        assert isinstance(task, Task)
+        params = complete(task.describe().schema, {})
+        assert task.check(params) == []
+        assert task.estimate(params).seconds > 3  # type: ignore[operator]
+    params = complete(TASK.describe().schema, {"mode": "finetune", "init": "a", "range": "5:10", "samples": "32"})
+    assert label(TASK.describe(), params) == "Poisson(5:10) finetune N=32"
+
+
+def test_pretraining_reports_errors_fields_and_weights_and_publishes_a_model(pretrained: Recorder) -> None:
+    figures = pretrained.figures
+    assert figures["rel_l2_q25"] < figures["rel_l2_median"] < figures["rel_l2_q75"]  # type: ignore[operator]
+    (step, fields), *rest = pretrained.stored_fields
+    assert (step, rest) == (40, [])
+    errors = fields["errors"]
+    assert errors.shape == (33,)
+    assert figures["rel_l2"] == pytest.approx(errors.mean())
+    for name, expected in (("", np.median(errors)), ("best_", errors.min()), ("worst_", errors.max())):
+        reference = fields[f"{name}reference"]
+        assert np.linalg.norm(fields[f"{name}predicted"] - reference) / np.linalg.norm(reference) == pytest.approx(
+            expected
+        )
+        assert np.array_equal(fields[f"{name}error"], fields[f"{name}predicted"] - reference)
+    assert (figures["samples"], figures["steps"], figures["stop_reason"]) == (48, 40, "all steps done")
+    assert figures["parameters"] == sum(array.size for array in tensors(pretrained).values())
+    (name,) = pretrained.shelf
+    assert name == "fno-6-4-2-poisson-1-5-16x16-run0"
+    assert weights.load(pretrained.shelf[name].path)[0].trained[0]["samples"] == 48
+
+
+def test_the_same_spec_and_seed_give_the_same_bits_and_another_seed_others(pretrained: Recorder, run: Run) -> None:
+    again, other = run(TASK, PRETRAIN), run(TASK, PRETRAIN, seed=1)
+    assert same(tensors(again), tensors(pretrained))
+    assert [v["loss"] for s, v in again.points if s] == [v["loss"] for s, v in pretrained.points if s]
+    assert not same(tensors(other), tensors(pretrained))
+
+
+def test_a_resumed_run_ends_as_if_it_had_not_been_stopped(pretrained: Recorder, run: Run) -> None:
+    stopped = run(TASK, PRETRAIN, stop_at=17)
+    assert stopped.figures["stop_reason"] == "stopped"
+    assert "weights" not in stopped.artifacts
+    resumed = run(TASK, PRETRAIN, state=stopped.checkpoints[-1][1])
+    assert same(tensors(resumed), tensors(pretrained))
+    assert resumed.figures["rel_l2"] == pretrained.figures["rel_l2"]
+    finished = run(TASK, PRETRAIN, state=resumed.checkpoints[-1][1])  # killed after the last step
+    assert finished.figures["rel_l2"] == pretrained.figures["rel_l2"]
+
+
+def test_a_dataset_and_samples_made_on_the_spot_are_the_same(pretrained: Recorder, run: Run) -> None:
+    shelf = run(DATASET, SMALL | {"samples": "100"})
+    read = run(TASK, PRETRAIN | {"data": "poisson-1-5-16x16"}, shelf=shelf)
+    assert same(tensors(read), tensors(pretrained))
+    assert read.figures["rel_l2"] == pretrained.figures["rel_l2"]
+
+
+def test_a_dataset_must_be_what_the_parameters_say_and_large_enough(run: Run) -> None:
+    shelf = run(DATASET, SMALL | {"samples": "100"})
+    named = PRETRAIN | {"data": "poisson-1-5-16x16"}
+    with pytest.raises(
+        TaskError, match=r"range: required \(1.0, 5.0\), got \(5.0, 10.0\); data.seed: required 0, got 1"
+    ):
+        run(TASK, named | {"range": "5:10", "data.seed": "1"}, shelf=shelf)
+    with pytest.raises(TaskError, match="required 101 train samples, got 100"):
+        run(TASK, named | {"samples": "101"}, shelf=shelf)
+    with pytest.raises(TaskError, match="required a dataset that exists"):
+        run(TASK, named)
+
+
+def test_zero_shot_measures_the_weights_as_they_are(pretrained: Recorder, run: Run) -> None:
+    zero = run(TASK, {"mode": "zeroshot", "init": "first", **SMALL}, **from_(pretrained))
+    assert zero.figures["rel_l2"] == pretrained.figures["rel_l2"]
+    assert (zero.figures["samples"], zero.figures["steps"]) == (0, 0)
+    elsewhere = run(TASK, {"mode": "zeroshot", "init": "first", "range": "5:10", **SMALL}, **from_(pretrained))
+    assert elsewhere.figures["rel_l2"] > pretrained.figures["rel_l2"]  # type: ignore[operator]
+
+
+def test_fine_tuning_begins_with_the_weights_and_scales_of_the_other_run(pretrained: Recorder, run: Run) -> None:
+    there = {"range": "5:10", "init": "first", **SMALL}
+    tuned = run(TASK, {"mode": "finetune", **there, **TRAINING, "lr": "1e-3"}, **from_(pretrained))
+    before, after = (weights.load(r.artifacts["weights"].path)[0] for r in (pretrained, tuned))
+    assert after.scales == before.scales
+    assert [history["mode"] for history in after.trained] == ["pretrain", "finetune"]
+    scratch = run(TASK, {"mode": "scratch", "range": "5:10", **SMALL, **MODEL, **TRAINING})
+    assert tuned.points[0][1]["validation_rel_l2"] < scratch.points[0][1]["validation_rel_l2"]
+    assert tuned.figures["validation_rel_l2"] < tuned.points[0][1]["validation_rel_l2"]  # type: ignore[operator]
+    assert not tuned.shelf and not scratch.shelf
+
+
+def test_a_tuned_model_can_be_tuned_again(pretrained: Recorder, run: Run) -> None:
+    tune = {"mode": "finetune", "init": "first", **SMALL, **TRAINING, "steps": "2"}
+    once = run(TASK, tune, **from_(pretrained))
+    assert len(weights.load(run(TASK, tune, **from_(once)).artifacts["weights"].path)[0].trained) == 3
+
+
+def test_the_published_normalisation_goes_with_the_weights(run: Run) -> None:
+    first = run(TASK, PRETRAIN | {"normalisation": "published", "steps": "5"})
+    assert weights.load(first.artifacts["weights"].path)[0].scales.normalisation == "published"
+    zero = run(TASK, {"mode": "zeroshot", "init": "first", **SMALL}, **from_(first))
+    assert zero.figures["rel_l2"] == first.figures["rel_l2"]
+
+
+def problems(**raw: str) -> str:
+    params = complete(TASK.describe().schema, {key.replace("__", "."): value for key, value in raw.items()})
+    return "; ".join(map(str, TASK.check(params)))
+
+
+def test_what_a_schema_cannot_say_is_checked() -> None:
+    assert problems(grid="16", model__modes="9").startswith("model.modes: required at most 8 on a 16 x 16 grid, got 9")
+    assert problems(grid="16", model="fno-16M").startswith("model: required at most 8 on a 16 x 16 grid, got 16")
+    assert problems(grid="32", model="fno-16M") == ""
+    with pytest.raises(SpecError, match="init: required"):
+        problems(mode="finetune")
+    with pytest.raises(SpecError, match=r"init: required mode=finetune or mode=zeroshot"):
+        problems(mode="scratch", init="a")
+    with pytest.raises(SpecError, match="above 0"):
+        problems(range="0:5")
+
+
+def test_the_published_sizes_are_choices_with_their_numbers_of_parameters() -> None:
+    schema = TASK.describe().schema
+    params = complete(schema, {"model": "fno-1M", "grid": "64"})
+    assert "model.width" not in params
+    choices = active(schema, params)["model"]["x-choices"]
+    assert choices["fno-1M"]["facts"] == {"width": 32, "modes": 8, "blocks": 4, "parameters": 1_055_137}
+    assert TASK.check(params) == []
+
+
+def artifact(path: Path) -> dict[str, Any]:
+    return {"inputs": {"first": {"weights": Artifact(name="weights", kind="file", path=path, size=0)}}}
+
+
+def test_weights_that_are_not_there_or_cannot_be_used_are_refused(
+    pretrained: Recorder, run: Run, tmp_path: Path
+) -> None:
+    zero = {"mode": "zeroshot", "init": "first", **SMALL}
+    with pytest.raises(TaskError, match="got first, which left other"):
+        run(TASK, zero, inputs={"first": {"other": pretrained.artifacts["weights"]}})
+    whole = pretrained.artifacts["weights"].path.read_bytes()
+    (tmp_path / "truncated").write_bytes(whole[:-100])
+    with pytest.raises(TaskError, match="required a safetensors file, got one that cannot be read"):
+        run(TASK, zero, **artifact(tmp_path / "truncated"))
+    safetensors.numpy.save_file({"a": np.zeros(2)}, tmp_path / "foreign")
+    with pytest.raises(TaskError, match="got a foreign safetensors file"):
+        run(TASK, zero, **artifact(tmp_path / "foreign"))
+    card, parameters = weights.load(pretrained.artifacts["weights"].path)
+    weights.save(tmp_path / "other", card, parameters | {"lift.bias": np.zeros(7, np.float32)})
+    with pytest.raises(TaskError, match=r"lift.bias: required the shape \(6,\) of fno, got \(7,\)"):
+        run(TASK, zero, **artifact(tmp_path / "other"))
+    with pytest.raises(TaskError, match="modes: required at most 4 on a 8 x 8 grid, got 8"):
+        big = run(TASK, PRETRAIN | {"model.modes": "8", "steps": "1"})
+        run(TASK, zero | {"grid": "8"}, **from_(big))
+
+
+def test_a_model_of_other_inputs_is_refused(
+    pretrained: Recorder, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = tmp_path / "plugins" / "operators" / "systems"
+    plugins.mkdir(parents=True)
+    (plugins / "other.py").write_text(
+        "import msgspec\n"
+        "from experiments.operators.systems.poisson import SYSTEM as poisson\n"
+        "SYSTEM = msgspec.structs.replace(poisson, coefficients={'a': '', 'b': '', 'c': ''})\n"
+    )
+    monkeypatch.setenv("SCIML_TUI_HOME", str(tmp_path))
+    with pytest.raises(
+        TaskError, match="required a model with the inputs source, a, b, c of other, got first with source, k11"
+    ):
+        run(TASK, {"mode": "zeroshot", "init": "first", "system": "other", **SMALL}, **from_(pretrained))
+
+
+def test_a_recipe_is_named_by_what_sets_it_apart() -> None:
+    params = complete(DATASET.describe().schema, {"range": "1:2.5", "grid": "32"})
+    assert recipe_of(params).name == "poisson-1-2.5-32x32"
+    params = complete(DATASET.describe().schema, {"range": "5:10", "dtype": "float64", "data.seed": "3"})
+    assert recipe_of(params).name == "poisson-5-10-128x128-float64-seed3"
