@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -78,5 +79,5 @@ def _stoppable() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _write(path: Any, piece: msgspec.Struct) -> None:
+def _write(path: Path, piece: msgspec.Struct) -> None:
     atomic.write(path, msgspec.json.encode(piece))
