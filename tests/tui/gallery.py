@@ -13,7 +13,7 @@ from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 
 from tui import palette
-from tui.keymap import KEYMAP
+from tui.keymap import KEYMAP, Keymap, Row
 from tui.raster.spec import Axis, Field, Plot, Rule, Series, Stage
 from tui.widgets.chart import Chart
 from tui.widgets.columns import Column, elapsed, measured, state, trend, whole, words
@@ -220,20 +220,35 @@ GPUS = (
 )
 
 
+KEYS = Keymap(
+    [
+        Row("app.help", ("?", "f1"), "help", "General", footer=90),
+        Row("app.quit", ("q",), "quit (runs go on)", "General", footer=80),
+        Row("runs.new", ("n",), "new", "Runs", footer=70, help="submit new runs"),
+        Row("runs.stop", ("T",), "stop", "Runs", footer=60, help="stop gracefully: checkpoint, then end"),
+        Row("runs.kill", ("K",), "kill", "Runs", help="end at once, without a checkpoint"),
+        Row("runs.compare", ("c",), "compare", "Runs", footer=45, help="the marked runs side by side"),
+        Row("runs.filter", ("/",), "filter", "Find", footer=40, help="show only some: system=convection beta>=20"),
+        *(row for row in KEYMAP if row.scope in ("table", "chart", "filter")),
+    ]
+)
+"""Keys of its own for app and screen, so that what screens come to need does not change the pictures."""
+
+
 class RunsGallery(Gallery):
     """The widgets together, as the screen of runs has them."""
 
     CSS = "Chart { height: 12; } GpuMeter { margin: 1 0 0 0; }"
-    BINDINGS = KEYMAP.bindings("app", "runs")
+    BINDINGS = KEYS.bindings("app", "runs")
 
     def compose(self) -> ComposeResult:
-        screens = [(row.keys[0], row.label) for row in KEYMAP if row.called.startswith("show(")]
+        screens = [(str(key), name) for key, name in enumerate(("Datasets", "Models", "Runs", "Compare"), 1)]
         yield StatusLine("sciml-tui", screens, "Runs")
         yield FilterBar(placeholder="system=convection beta>=20")
         yield RunTable(RUN_COLUMNS, newest_first=True)
         yield Chart(losses())
         yield GpuMeter(GPUS)
-        yield Footer()
+        yield Footer(KEYS)
 
     def on_mount(self) -> None:
         line = self.query_one(StatusLine)
@@ -249,7 +264,7 @@ class RunsGallery(Gallery):
         self.query_one(FilterBar).start()
 
     def action_help(self) -> None:
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(KEYS))
 
     def action_kill(self) -> None:
         marked = self.query_one(RunTable).chosen()
@@ -262,7 +277,7 @@ class RunsGallery(Gallery):
     def action_new(self) -> None:
         self.query_one(FilterBar).set_problem("beta: required a number, got [twenty]")
 
-    action_again = action_compare = action_export = action_show = action_stop
+    action_compare = action_stop
 
 
 class EmptyGallery(Gallery):

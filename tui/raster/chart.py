@@ -192,7 +192,7 @@ class _Drawing:
     def _layout(self) -> tuple[Box, list[Tick]]:
         """The cells of the data: what title, legend, labels of stages and axes leave."""
         spec = self.spec
-        top = 1 + self.legend.above
+        top = 1 + len(self.legend.rows)
         foot = bool(self.plot.stages) and spec.height >= 10
         height = max(spec.height - top - 2 - foot, 1)
         y_ticks = ticks(
@@ -216,7 +216,7 @@ class _Drawing:
             right = area.x + area.width
             legend.draw(self.canvas, self.legend, Box(right, area.y, self.legend.side, spec.height - area.y - 1))
         else:
-            legend.draw(self.canvas, self.legend, Box(0, 1, spec.width, self.legend.above))
+            legend.draw(self.canvas, self.legend, Box(0, 1, spec.width, len(self.legend.rows)))
         limits = self.limits
         return self.canvas.frame(area, limits.x, limits.y, (limits.log_x, limits.log_y), limits.automatic)
 

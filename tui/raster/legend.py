@@ -22,11 +22,11 @@ class Entry(NamedTuple):
 
 
 class Legend(NamedTuple):
-    """Entries and their place: beside the chart (`side` cells) or above it (`above` rows)."""
+    """Entries and their place: in a column of `side` cells beside the chart, or in `rows` above it."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry, ...] = ()
     side: int = 0
-    above: int = 0
+    rows: tuple[tuple[Entry, ...], ...] = ()
 
 
 def tag(index: int) -> str:
@@ -58,14 +58,30 @@ def marker(index: int) -> str:
 
 
 def place(made: tuple[Entry, ...], width: int, height: int) -> Legend:
-    """Beside the chart where that is wide enough, else in one or two rows above it; none where there is no room."""
+    """Beside the chart where that is wide enough, else in a row or two above it: without values, if only so all fit."""
     if not made or height < 6:
-        return Legend(())
+        return Legend()
     if width >= _SIDE_FROM:
         widest = max(text.width(entry.label) for entry in made) + _value_width(made)
         return Legend(made, side=min(widest + 8, _WIDEST, width * 2 // 5))
-    needed = sum(_width(entry) + _GAP for entry in made)
-    return Legend(made, above=1 if needed <= width or height < 12 else 2)
+    most = 1 if height < 12 else 2
+    rows = _rows(made, width)
+    if len(rows) > most:
+        rows = _rows(tuple(entry._replace(value="") for entry in made), width)
+    return Legend(made, rows=rows[:most])
+
+
+def _rows(made: tuple[Entry, ...], width: int) -> tuple[tuple[Entry, ...], ...]:
+    """Entries in rows of at most that width, as words in lines."""
+    rows: list[list[Entry]] = [[]]
+    used = 0
+    for entry in made:
+        if rows[-1] and used + _width(entry) > width:
+            rows.append([])
+            used = 0
+        rows[-1].append(entry)
+        used += _width(entry) + _GAP
+    return tuple(map(tuple, rows))
 
 
 def _value_width(made: tuple[Entry, ...]) -> int:
@@ -74,15 +90,20 @@ def _value_width(made: tuple[Entry, ...]) -> int:
 
 
 def _width(entry: Entry) -> int:
-    return len(entry.swatch) + text.width(entry.label) + len(entry.value) + 2
+    words = (entry.swatch, entry.label, entry.value)
+    return sum(text.width(word) + 1 for word in words if word) - 1
 
 
 def draw(canvas: Canvas, legend: Legend, box: Box) -> None:
-    """Into its place: a column of lines, or words in a row; what does not fit is counted."""
+    """Into its place: a column of lines, or words in rows; what does not fit is counted."""
     if legend.side:
         _draw_column(canvas, legend.entries, box)
-    elif legend.above:
-        _draw_rows(canvas, legend.entries, box)
+    for row, made in enumerate(legend.rows):
+        _draw_row(canvas, made, box.x, box.y + row, box.width)
+    left = len(legend.entries) - sum(map(len, legend.rows))
+    if legend.rows and left:
+        rest = f"  and {left} more"
+        canvas.write(box.x + box.width - len(rest), box.y + len(legend.rows) - 1, rest, MUTED)
 
 
 def _draw_column(canvas: Canvas, made: tuple[Entry, ...], box: Box) -> None:
@@ -97,19 +118,9 @@ def _draw_column(canvas: Canvas, made: tuple[Entry, ...], box: Box) -> None:
         canvas.write(box.x + 5, box.y + fits, f"and {len(made) - fits} more", MUTED)
 
 
-def _draw_rows(canvas: Canvas, made: tuple[Entry, ...], box: Box) -> None:
-    x, row, end = box.x, 0, box.x + box.width
-    for index, entry in enumerate(made):
-        left = len(made) - index
-        rest = f"and {left} more"
-        last_row = row == box.height - 1
-        after = len(rest) + _GAP if last_row and left > 1 else 0
-        if x > box.x and x + _width(entry) + after > end:
-            if last_row:
-                canvas.write(x, box.y + row, rest, MUTED)
-                return
-            x, row = box.x, row + 1
-        label = text.truncate(entry.label, end - x - (_width(entry) - text.width(entry.label)) - after)
+def _draw_row(canvas: Canvas, made: tuple[Entry, ...], x: int, y: int, width: int) -> None:
+    for entry in made:
+        label = text.truncate(entry.label, width - (_width(entry) - text.width(entry.label)))
         for words, ink in ((entry.swatch, entry.ink), (label, TEXT), (entry.value, MUTED)):
-            x = canvas.write(x, box.y + row, words, ink) + 1
+            x = canvas.write(x, y, words, ink) + 1 if words else x
         x += _GAP - 1

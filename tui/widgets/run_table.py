@@ -458,7 +458,7 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _row(self, key: str) -> Strip:
         base = self._style("cursor" if key == self.cursor else "")
         colour = self.colours.of(key) if key in self._marks else None
-        stripe = Segment(palette.glyph("stripe"), base + Style(color=colour)) if colour else Segment(" ", base)
+        stripe = Segment(palette.glyph("stripe"), self._coloured(base, colour)) if colour else Segment(" ", base)
         segments = [stripe, Segment(" ", base)]
         record = self._records[key]
         for column, _, width in self._placed:
@@ -480,6 +480,8 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
         return [padding, *segments] if align == "right" else [*segments, padding]
 
     def _coloured(self, base: Style, colour: str) -> Style:
+        if base.reverse:  # the cursor without colour: the row is one bar
+            return base
         if colour == "muted":
             return base + Style(color=self._style("muted").color)
         return base + Style(color=colour) if colour else base

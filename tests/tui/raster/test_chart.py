@@ -67,7 +67,14 @@ def test_legend_is_beside_a_wide_chart_and_above_a_narrow_one() -> None:
 def test_legend_that_does_not_fit_says_how_many_are_left() -> None:
     plot = Plot(tuple(line(f"run number {index}") for index in range(30)))
     assert lines(render(plot, 100, 12))[10].strip().endswith("and 21 more")
-    assert lines(render(plot, 50, 12))[2].endswith("and 27 more")
+    assert lines(render(plot, 50, 12))[2].endswith("  and 26 more")
+
+
+def test_narrow_legend_drops_values_before_it_drops_entries() -> None:
+    plot = Plot(
+        (line("from scratch"), line("fine-tuned", BLUE), line("another")), rules=(Rule(7.0, "zero-shot", BLUE),)
+    )
+    assert lines(render(plot, 40, 14))[1:3] == ["── from scratch   ── fine-tuned", "── another   ╌╌ zero-shot"]
 
 
 def test_series_can_stay_out_of_the_legend() -> None:

@@ -3,15 +3,28 @@ from __future__ import annotations
 import pytest
 from textual.app import App, ComposeResult
 
-from tui.keymap import KEYMAP
+from tui.keymap import KEYMAP, Keymap, Row
 from tui.widgets.chart import Chart
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.footer import Footer
 from tui.widgets.run_table import RunTable
 
+KEYS = Keymap(
+    [
+        Row("app.help", ("?", "f1"), "help", "General", footer=90),
+        Row("app.quit", ("q",), "quit (runs go on)", "General", footer=80),
+        Row("runs.copy", ("y",), "copy", "Runs"),
+        Row("runs.export", ("e",), "export", "Runs", footer=35),
+        Row("runs.new", ("n",), "new", "Runs", footer=70),
+        Row("runs.stop", ("T",), "stop", "Runs", footer=60),
+        Row("runs.filter", ("/",), "filter", "Find", footer=40),
+        *(row for row in KEYMAP if row.scope in ("table", "chart", "filter")),
+    ]
+)
+
 
 class Screens(App[None]):
-    BINDINGS = KEYMAP.bindings("app", "runs")
+    BINDINGS = KEYS.bindings("app", "runs")
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,7 +34,7 @@ class Screens(App[None]):
         yield FilterBar()
         yield RunTable(())
         yield Chart()
-        yield Footer()
+        yield Footer(KEYS)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.can_stop if action == "stop" else True
@@ -37,9 +50,8 @@ async def test_footer_shows_the_keys_that_matter_most() -> None:
         app.query_one(RunTable).focus()
         await pilot.pause()
         shown = [word.strip() for word in words(app) if word.strip()]
-        assert shown[:4] == ["n new", "T stop", "R resume", "space mark"]
-        assert shown[4:7] == ["c compare", "/ filter", "e export"]
-        assert shown[7:] == ["? help", "q quit (runs go on)"]
+        assert shown[:5] == ["n new", "T stop", "space mark", "/ filter", "e export"]
+        assert shown[5:] == ["enter open", "? help", "q quit (runs go on)"]
 
 
 async def test_help_and_quit_stay_when_it_is_narrow() -> None:
@@ -76,7 +88,7 @@ async def test_remapped_keys_are_shown_and_pressed() -> None:
     app = Screens()
     stopped: list[str] = []
     app.action_stop = lambda: stopped.append("stop")
-    keymap = KEYMAP.remapped({"runs.stop": "X"})
+    keymap = KEYS.remapped({"runs.stop": "X"})
     async with app.run_test(size=(120, 20)) as pilot:
         app.set_keymap(keymap.overrides)
         app.query_one(Footer).keymap = keymap
