@@ -16,6 +16,7 @@ from engine.records import Run, Shelved, Status
 from engine.reporter import RunReporter
 from engine.store.catalog import Catalog
 from tui.app import SciMLApp
+from tui.widgets.frame_view import FrameView
 
 BEGAN = 1_760_000_000.0
 
@@ -138,3 +139,19 @@ def until() -> Callable[..., Awaitable[None]]:
         raise AssertionError("the screen never showed what was waited for")
 
     return until
+
+
+@pytest.fixture
+def drawn(until: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Waits until every chart and heatmap on the screen shows the newest of what it was given."""
+
+    async def drawn(pilot: Pilot[Any]) -> None:
+        def fresh(view: FrameView) -> bool:
+            done = not view._stale and not view._drawing
+            return done and (not view.size or (view.frame is not None and view.frame.width == view.size.width))
+
+        await pilot.pause(0.3)
+        await until(pilot, lambda: all(map(fresh, pilot.app.screen.query(FrameView))))
+        await pilot.pause()
+
+    return drawn

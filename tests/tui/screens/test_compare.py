@@ -61,11 +61,10 @@ async def test_the_quantity_can_be_changed(make_app: Make, until: Until) -> None
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
-def test_compare_looks(make_app: Make, until: Until, snap_compare: Any, size: tuple[int, int]) -> None:
+def test_compare_looks(make_app: Make, until: Until, drawn: Until, snap_compare: Any, size: tuple[int, int]) -> None:
     async def settle(pilot: Pilot[Any]) -> None:
         app: Any = pilot.app
         await until(pilot, lambda: len(chart(app, "curves").content.series) == 6)
-        await app.workers.wait_for_complete()
-        await pilot.pause(0.3)
+        await drawn(pilot)
 
     assert snap_compare(make_app(first="compare", marked=ALL), terminal_size=size, run_before=settle)

@@ -87,13 +87,12 @@ async def test_a_run_whose_fields_are_gone_says_so_and_stays_open(
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
-def test_run_looks(make_app: Make, until: Until, snap_compare: Any, size: tuple[int, int]) -> None:
+def test_run_looks(make_app: Make, until: Until, drawn: Until, snap_compare: Any, size: tuple[int, int]) -> None:
     async def settle(pilot: Pilot[Any]) -> None:
         app: Any = pilot.app
         screen = await opened(app, pilot, until)
         if size[0] >= 100:
             await until(pilot, lambda: screen.query_one("#beside #error", Heatmap).field is not None)
-        await app.workers.wait_for_complete()
-        await pilot.pause(0.3)
+        await drawn(pilot)
 
     assert snap_compare(make_app(), terminal_size=size, run_before=settle)

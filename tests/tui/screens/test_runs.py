@@ -83,7 +83,7 @@ async def test_marks_reach_the_compare_screen_with_one_colour_for_the_seeds_of_a
         assert len({each.colour for each in series}) == 2
         await pilot.press("b")
         bands = app.screen.query_one("#curves", Chart).content.series
-        assert {each.label for each in bands} == {"reaction ρ=5 curriculum (3)", "reaction ρ=5 regular (3)"}
+        assert {each.label for each in bands} == {"curriculum (3)", "regular (3)"}
         assert all((each.lo <= each.y).all() and (each.y <= each.hi).all() for each in bands)
 
 
@@ -121,13 +121,13 @@ async def test_a_store_that_cannot_be_opened_is_told_in_one_line(tmp_path: Any, 
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-def test_runs_snapshot(make_app: Make, until: Until, snap_compare: Any, size: tuple[int, int]) -> None:
+def test_runs_snapshot(make_app: Make, until: Until, drawn: Until, snap_compare: Any, size: tuple[int, int]) -> None:
     async def settle(pilot: Pilot[Any]) -> None:
         app = pilot.app
         await until(pilot, lambda: len(table(app)) == 14)  # type: ignore[arg-type]
         table(app).move_cursor("r0001")  # type: ignore[arg-type]
         await until(pilot, lambda: len(plot(app).series) == 2)  # type: ignore[arg-type]
         await until(pilot, lambda: all(app.library.runs[f"r000{i}"].trend for i in range(1, 7)))  # type: ignore[attr-defined]
-        await pilot.pause(0.5)
+        await drawn(pilot)
 
     assert snap_compare(make_app(), terminal_size=size, run_before=settle)
