@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -62,6 +63,15 @@ def _git(folder: Path, *arguments: str, limit: int = DIFF_LIMIT) -> bytes:
             return read if process.wait(_PATIENCE) == 0 else b""
     except (OSError, subprocess.TimeoutExpired):
         return b""
+
+
+def digest(folder: Path) -> str:
+    """A hash of the Python files below a folder, by name and contents; empty where there is none."""
+    known = hashlib.sha256()
+    files = sorted(folder.rglob("*.py"))
+    for file in files:
+        known.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes() + b"\0")
+    return known.hexdigest()[:16] if files else ""
 
 
 def versions() -> dict[str, str]:

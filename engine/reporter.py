@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -175,9 +176,8 @@ class RunReporter:
         shelf = self._home.datasets if kind == "dataset" else self._home.models
         measured = _measured(path)
         path = _same_disk(path, shelf)
-        catalog = Catalog(self._home)
         try:
-            with catalog.lock():
+            with closing(Catalog(self._home)) as catalog, catalog.lock():
                 name = self._free_name(catalog, kind, name)
                 target = shelf / f"{name}{path.suffix}"
                 path.replace(target)
@@ -191,18 +191,14 @@ class RunReporter:
                 )
         except OSError as error:
             raise atomic.store_error(error, shelf) from error
-        finally:
-            catalog.close()
         return self._keep(Artifact(name=name, kind=kind, path=target, facts=facts, **measured))
 
     def input(self, run: str, /) -> dict[str, Artifact]:
-        catalog = Catalog(self._home, readonly=True)
         try:
-            found = catalog.get(run)
+            with closing(Catalog(self._home, readonly=True)) as catalog:
+                found = catalog.get(run)
         except UnknownName as error:
             raise TaskError(str(error)) from None
-        finally:
-            catalog.close()
         seen = observe(self._home, found)
         if seen.status is not Status.DONE:
             raise TaskError(
@@ -213,14 +209,12 @@ class RunReporter:
         return left.artifacts
 
     def dataset(self, name: str, /) -> Artifact:
-        catalog = Catalog(self._home, readonly=True)
         try:
-            made = [item for item in catalog.shelved("dataset") if item.run == name]
-            item = made[-1] if made else catalog.shelf("dataset", name)
+            with closing(Catalog(self._home, readonly=True)) as catalog:
+                made = [item for item in catalog.shelved("dataset") if item.run == name]
+                item = made[-1] if made else catalog.shelf("dataset", name)
         except UnknownName as error:
             raise TaskError(str(error)) from None
-        finally:
-            catalog.close()
         path = self._home.folder / item.path
         if not path.is_file() or path.stat().st_size != item.size:
             raise TaskError(

@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,11 +111,8 @@ def read_spec(paths: RunPaths) -> RunSpec:
 def _stored_spec(paths: RunPaths) -> RunSpec:
     from engine.store.catalog import Catalog
 
-    catalog = Catalog(Home(paths.folder.parent.parent), readonly=True)
-    try:
+    with closing(Catalog(Home(paths.folder.parent.parent), readonly=True)) as catalog:
         return catalog.get(paths.folder.name).spec
-    finally:
-        catalog.close()
 
 
 def _attempt(
@@ -127,7 +124,7 @@ def _attempt(
     paths = home.run(run_id)
     spec = read_spec(paths)
     task = tasks.task(spec.task)
-    known["code"] = _code_of(task, paths)
+    known["code"] = _code_of(task, home, paths)
     reporter = RunReporter(home, run_id, attempt, seed=spec.seed, stop=stop, device=device, cpus=cpus)
     try:
         _limit_threads(cpus)
@@ -147,16 +144,16 @@ def _limit_threads(cpus: int) -> None:
         torch.set_num_threads(cpus)
 
 
-def _code_of(task: Task, paths: RunPaths) -> dict[str, Any]:
+def _code_of(task: Task, home: Home, paths: RunPaths) -> dict[str, Any]:
+    """Of the checkout that the task comes from, and of the user's own components."""
     from engine import atomic, provenance
 
-    module = sys.modules[type(task).__module__]
-    if not getattr(module, "__file__", None):
-        return {}
-    code, diff = provenance.code(Path(str(module.__file__)))
+    file = getattr(sys.modules[type(task).__module__], "__file__", None)
+    code, diff = provenance.code(Path(file)) if file else ({}, b"")
     if diff:
         atomic.write(paths.diff, diff)
-    return code
+    plugins = provenance.digest(home.plugins)
+    return code | {"plugins": plugins} if plugins else code
 
 
 def _versions(device: str) -> dict[str, str]:

@@ -64,6 +64,18 @@ def test_code_without_git_or_without_a_checkout_is_empty(
     assert provenance.code(checkout / "science" / "task.py") == ({}, b"")
 
 
+def test_a_digest_follows_names_and_contents_of_python_files(tmp_path: Path) -> None:
+    assert provenance.digest(tmp_path) == provenance.digest(tmp_path / "nowhere") == ""
+    (tmp_path / "systems").mkdir()
+    file = tmp_path / "systems" / "mine.py"
+    file.write_text("SYSTEM = 1\n")
+    first = provenance.digest(tmp_path)
+    file.write_text("SYSTEM = 2\n")
+    second = provenance.digest(tmp_path)
+    file.rename(tmp_path / "systems" / "ours.py")
+    assert len({first, second, provenance.digest(tmp_path)}) == 3
+
+
 def test_versions_are_told_without_importing_what_they_are_of() -> None:
     script = """
 import sys

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from engine.api import RunSpec
 from engine.errors import StoreFull
 from engine.evidence import read
 from engine.paths import Home
-from engine.records import Result
+from engine.records import Result, Run
 from engine.report import Report
+from engine.store.catalog import Catalog
 
 DEFAULTS = {"kind": "straight", "steps": 5, "pause": 0.0, "init": "", "data": "", "ending": "well"}
 
@@ -157,6 +159,15 @@ def test_a_spec_that_is_not_one_is_refused(sample_home: Home, spec: bytes | None
     assert code == 1
     assert result is not None
     assert "spec.json: required what was submitted" in result.error
+
+
+def test_a_spec_that_a_power_cut_left_empty_is_taken_from_the_catalogue(sample_home: Home) -> None:
+    with closing(Catalog(sample_home)) as catalog:
+        [run] = catalog.add([Run(id="", spec=RunSpec(task="walk", params=DEFAULTS | {"steps": 2}))])
+    sample_home.run(run.id).folder.mkdir()
+    sample_home.run(run.id).spec.write_bytes(b"")
+    code, _, result = finish(sample_home, start(sample_home, run.id), run.id)
+    assert (code, result and result.outcome) == (0, "done")
 
 
 def test_asked_to_stop_it_checkpoints_and_resumed_it_ends_as_if_never_stopped(sample_home: Home) -> None:
