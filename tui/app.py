@@ -23,6 +23,7 @@ from tui.widgets.theme import THEME
 if TYPE_CHECKING:
     from engine.client import Client
     from engine.records import Shelved
+    from tui.export_form import Source
     from tui.feed import Feed
     from tui.live import LiveRun
 
@@ -166,7 +167,21 @@ class SciMLApp(App[None]):
         if self.readonly:
             self.notify("this store was opened read-only: no runs can be submitted", severity="warning")
         elif self.client is not None:
-            self.push_screen(LaunchScreen(self.client, task, params))
+            self.push_screen(LaunchScreen(self.client, task, params), self._submitted)
+
+    def _submitted(self, runs: list[str] | None) -> None:
+        if runs and self.feed is not None:
+            self.feed.look()
+            self.notify(f"submitted {runs[0]}" if len(runs) == 1 else f"submitted {len(runs)} runs", timeout=3)
+
+    def export(self, sources: Mapping[str, Source]) -> None:
+        """The dialog that writes what is shown to a file; sources by the names that it calls them by."""
+        from tui.screens.export import ExportDialog
+
+        if sources:
+            self.push_screen(ExportDialog(sources))
+        else:
+            self.notify("nothing to export", severity="warning", timeout=3)
 
     @property
     def notices(self) -> list[str]:

@@ -12,6 +12,7 @@ from textual.timer import Timer
 from engine import filters
 from engine.errors import FilterError
 from tui import clipboard, steering
+from tui.export_form import Rows
 from tui.keymap import KEYMAP
 from tui.live import LiveRun
 from tui.messages import FeedMessage, MetricsGrew, RunsChanged
@@ -192,7 +193,11 @@ class RunsScreen(FeedScreen):
         self.sciml.action_show("compare")
 
     def action_export(self) -> None:
-        self.sciml.export(self._rows(self.table.keys), self._rows(self.table.marks))
+        about = self.query_one(FilterBar).value
+        sources = {"the runs shown": Rows(self._rows(self.table.keys), about)} if len(self.table) else {}
+        if self.table.marks:
+            sources = {"the marked runs": Rows(self._rows(self.table.marks)), **sources}
+        self.sciml.export(sources)
 
     def _rows(self, runs: Iterable[str]) -> list[dict[str, object]]:
         return [live.row() for run in runs if (live := self._live(run)) is not None]

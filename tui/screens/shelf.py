@@ -11,6 +11,7 @@ from engine import filters
 from engine.errors import FilterError
 from engine.records import Shelved
 from tui import clipboard, text
+from tui.export_form import Rows
 from tui.messages import FeedMessage, ShelfChanged
 from tui.screens.base import FeedScreen
 from tui.widgets import columns
@@ -107,8 +108,9 @@ class ShelfScreen(FeedScreen):
 
     def action_export(self) -> None:
         table = self.query_one(RunTable)
-        shown = [self.row(table.record(key)) for key in table.keys]
-        self.sciml.export(shown, [self.row(table.record(key)) for key in table.marks if table.place(key) is not None])
+        rows = [self.row(table.record(key)) for key in table.keys]
+        about = self.query_one(FilterBar).value
+        self.sciml.export({f"the {self.what} shown": Rows(rows, about, self.what)} if rows else {})
 
     def action_copy(self) -> None:
         table = self.query_one(RunTable)
