@@ -103,10 +103,12 @@ def grouped(
     judged: str = JUDGED,
     title: str = "",
     ordered: bool = True,
+    extremes: bool = True,
 ) -> Table:
     """One row a group: n; of each value mean ± std, minimum and median; and how many succeeded (`judged` <= threshold).
 
-    ordered: groups in the order of their keys; else as they come. threshold None: no success rate.
+    ordered: groups in the order of their keys; else as they come. threshold None: no success rate. extremes: False for
+    means alone.
     Raises UnknownName for a key or value that none of the runs has.
     """
     _require(rows, [*by, *values])
@@ -115,7 +117,7 @@ def grouped(
     columns = [_column(key, [key_values[i] for key_values in groups], True) for i, key in enumerate(by)]
     columns.append(Column(key="n", kind="integer"))
     for value in values:
-        columns += _value_columns(value, best=len(by) == 1)
+        columns += _value_columns(value, best=len(by) == 1)[: None if extremes else 1]
     if rate:
         columns.append(Column(key="succeeded", kind="rate"))
 
@@ -123,11 +125,9 @@ def grouped(
         made: list[Cell] = [len(members)]
         for value in values:
             finite = _finite(members, value)
-            made += [
-                _measure(finite, len(members)),
-                min(finite, default=None),
-                statistics.median(finite) if finite else None,
-            ]
+            made.append(_measure(finite, len(members)))
+            if extremes:
+                made += [min(finite, default=None), statistics.median(finite) if finite else None]
         return [*made, _rate(members, judged, threshold)] if rate and threshold is not None else made
 
     return Table(
@@ -199,6 +199,7 @@ def suite_table(table: SuiteTable, runs: Mapping[str, Run]) -> Table:
             judged=table.values[0],
             title=table.title,
             ordered=False,
+            extremes=False,
         )
     return msgspec.structs.replace(made, notes=(*((table.notes,) if table.notes else ()), *made.notes))
 
@@ -278,9 +279,9 @@ def _column(key: str, values: Sequence[Any], exact: bool) -> Column:
 
 
 def _value_columns(value: str, best: bool) -> list[Column]:
-    unit = _KNOWN[value].unit if value in _KNOWN else ""
+    header, unit = (_KNOWN[value].header, _KNOWN[value].unit) if value in _KNOWN else ("", "")
     return [
-        Column(key=value, unit=unit, kind="measure", best=best),
+        Column(key=value, header=header, unit=unit, kind="measure", best=best),
         Column(key=f"{value}_min", header="min", unit=unit, kind="number"),
         Column(key=f"{value}_median", header="median", unit=unit, kind="number"),
     ]

@@ -147,8 +147,8 @@ def figure(value: Any) -> str:
     return number(None) if value is None else shown(values.text(value))
 
 
-def table_lines(table: Table) -> list[str]:
-    """A table with its title, rule and notes."""
+def table_lines(table: Table, room: int | None = None) -> list[str]:
+    """A table with its title, rules and notes. Where it is wider than `room` (or the terminal), rows become columns."""
     from engine.cells import shown as cell_text
 
     head = [shown(column.title) for column in table.columns]
@@ -157,6 +157,11 @@ def table_lines(table: Table) -> list[str]:
         for row in table.rows
     ]
     lines = grid([head, *body], [column.align for column in table.columns])
+    room = room or terminal_width()
+    if room is not None and width(lines[0]) > room and len(body) < len(head):
+        aligns: list[Align] = ["left"]
+        aligns.extend("right" for _ in body)
+        lines = grid(list(zip(head, *body, strict=True)), aligns)
     rule = palette.glyph("rule") * max(map(width, lines))
     title = [shown(table.title)] if table.title else []
     return [*title, rule, lines[0], rule, *lines[1:], rule, *map(shown, table.notes)]

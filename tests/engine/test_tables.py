@@ -202,3 +202,10 @@ def test_settings_of_runs_are_shown_as_set_even_where_a_figure_has_the_same_name
     _, run = stored("r", summary={"beta": 12.126, "loss": 12.126}, beta=12.126)
     table = runs_table([row(run)], ["beta", "loss", "summary.beta"])
     assert [column.kind for column in table.columns] == ["exact", "number", "number"]
+
+
+def test_a_suite_table_has_means_alone_under_the_names_people_know():
+    runs = dict([stored("a", summary={"rel_l2": 0.02, "seconds": 80.0}, strategy="curriculum")])
+    described = SuiteTable(title="t", runs="", rows=("strategy",), values=("rel_l2", "seconds"), threshold=0.1)
+    titles = [column.title for column in suite_table(described, runs).columns]
+    assert titles == ["strategy", "n", "rel_l2", "time (s)", "succeeded"]

@@ -204,7 +204,7 @@ def _say_where(session: Session, state: SuiteState, again: str) -> None:
     say(f"The runs are kept in {session.client.home.folder}. To look at them again:")
     looks = [
         (f"ls{only}", "the runs"),
-        *([(f"show {ids[-1]}", "all that is known of one")] if ids else []),
+        *([(f"show {ids[0]}", "all that is known of one")] if ids else []),
         (f"suite report {state.suite.key}", "these tables, also for a paper: --format latex"),
         ("", "the app"),
     ]

@@ -13,7 +13,9 @@ from engine.gpus import Gpu
 from engine.paths import Home
 from engine.records import Run, Status
 from engine.store.stream import StreamWriter
+from engine.tables import Column, Table
 from tui.live import LiveRun
+from tui.render import table_lines
 from tui.text import width
 from tui.verbs.listing import run_lines
 from tui.verbs.watching import Lines, counted, fitting
@@ -239,3 +241,13 @@ def test_gpus_of_a_machine_without_any(call, empty, tmp_path, monkeypatch):
     ended = call("gpus", home=empty)
     assert (ended.code, ended.out) == (0, "")
     assert "runs use the CPUs" in ended.err
+
+
+def test_a_table_that_is_wider_than_the_terminal_is_turned():
+    columns = tuple(Column(key=f"a long heading {i}", kind="number") for i in range(6))
+    table = Table(title="t", columns=columns, rows=(tuple(map(float, range(6))),))
+    wide, turned = table_lines(table), table_lines(table, 80)
+    assert len(wide) == 6
+    assert len(turned) == 1 + 3 + 6
+    assert max(map(width, turned)) <= 80
+    assert turned[2].split() == ["a", "long", "heading", "0", "0"]

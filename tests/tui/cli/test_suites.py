@@ -32,7 +32,7 @@ def test_a_suite_is_run_once_and_then_shown_again(call, busy, monkeypatch):
     assert "\\caption{ends}" in latex
     assert "% suite: pair (quick), 3 of 3 runs" in latex
     header = call("suite", "report", "pair", "--format", "csv", home=busy).lines[0]
-    assert header == "steps,n,x_mean,x_std,x_n,x_min,x_median"
+    assert header == "steps,n,x_mean,x_std,x_n"
 
 
 def table(ended):
@@ -45,6 +45,18 @@ def test_a_suite_is_listed_and_found_by_its_scale(call, empty):
     assert listed["runs"] == ["data", "first", "second"]
     assert call("suite", "report", "pair", "--scale", "quick", "--json", home=empty).code == 0
     assert "at scale paper" in call("suite", "report", "pair", "--scale", "paper", home=empty).err
+
+
+def test_ctrl_c_leaves_the_runs_going_and_says_how_to_end_them(call, busy, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(suites, "follow", interrupted)
+    ended = call("suite", "run", "pair", home=busy)
+    assert ended.code == 130
+    assert ended.err.startswith("the runs go on in the background. ")
+    assert "suite run pair comes back to this" in ended.err
+    assert ended.err.endswith(f"to end them: sciml-tui --home {busy} stop r0001 r0002 r0003\n")
 
 
 def test_a_suite_that_comes_to_nothing_is_exit_code_1_and_says_how_to_go_on(call, busy, monkeypatch):
