@@ -143,7 +143,7 @@ def field_of(key: str, property: Property, group: str = "", brought_by: str = ""
         properties=(property,),
         group=group,
         depth=depth,
-        brought_by=(brought_by,) * bool(group),
+        brought_by=(brought_by,) * bool(brought_by),
         options=_options(property),
         refers=plain.get("x-ref", ""),
         symbol=plain.get("x-symbol", ""),

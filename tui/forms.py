@@ -133,15 +133,14 @@ class Form:
         swept = [f"{len(texts)} values"] if len(texts) > 1 else []
         if field.kind == "choice":
             chosen = [each for each in field.options if each.key in texts]
-            return ", ".join(swept or [each.detail or each.summary for each in chosen])
+            return ", ".join(swept or [each.detail or each.summary or field.help for each in chosen])
         default = [f"default {field.defaults[0]}"] if field.key in self.given and any(field.defaults) else []
-        return " · ".join(filter(None, (*swept, *self._alone(field), field.unit, field.limits, *default)))
+        return " · ".join(filter(None, (*swept, *self._alone(field), field.unit, field.limits, *default, field.help)))
 
     def _alone(self, field: Field) -> list[str]:
         """Of alternatives that are chosen together, those that the field is for, where it is not for all."""
-        above = self.by_key.get(field.group)
-        others = set(self.values(above)) - set(field.brought_by) if above else ()
-        return [f"for {', '.join(field.brought_by)}"] if others else []
+        chosen = self.values(self.by_key[field.group]) if field.brought_by else []
+        return [f"for {', '.join(field.brought_by)}"] if set(chosen) - set(field.brought_by) else []
 
     @cached_property
     def given(self) -> dict[str, list[str]]:
@@ -183,7 +182,12 @@ class Form:
 
         def walk(properties: Mapping[str, Property], group: str = "", brought_by: str = "", depth: int = 0) -> None:
             for key, property in properties.items():
-                field = found[key] = joined(found.get(key), field_of(key, property, group, brought_by, depth))
+                above, _, _ = key.rpartition(".")
+                if not group and above in found:  # the task's own, but named after a choice: it stands with it
+                    field = field_of(key, property, above, depth=1)
+                else:
+                    field = field_of(key, property, group, brought_by, depth)
+                field = found[key] = joined(found.get(key), field)
                 for chosen in (only.get(key) or self.values(field)) if field.brings else ():
                     walk(property["x-choices"].get(chosen, {}).get("properties", {}), key, chosen, depth + 1)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shlex
 
+import msgspec
 import pytest
 
 from engine import schema
@@ -29,6 +30,14 @@ def test_parameters_of_a_choice_follow_it(form: Form) -> None:
     assert keys(form)[:4] == ["system", "beta", "strategy", "model"]
     brought = form.typing("strategy", "curriculum").by_key["strategy.step"]
     assert (brought.group, brought.depth, brought.name) == ("strategy", 1, "step")
+
+
+def test_a_parameter_that_is_named_after_a_choice_stands_with_it(pinn_task: TaskDescription) -> None:
+    properties = {**pinn_task.schema["properties"], "optimizer.target": {"type": "number", "default": 1e-7}}
+    task = msgspec.structs.replace(pinn_task, schema={"properties": properties})
+    target = Form(task, {"optimizer": "lbfgs,ssbroyden"}).by_key["optimizer.target"]
+    assert (target.group, target.depth, target.name) == ("optimizer", 1, "target")
+    assert Form(task, {"optimizer": "lbfgs,ssbroyden"}).hint(target) == ""
 
 
 def test_a_field_shows_symbol_unit_limits_and_default(form: Form) -> None:
@@ -142,9 +151,10 @@ def test_a_wrong_value_is_a_problem_of_its_field(form: Form, key: str, text: str
 
 
 def test_a_hint_says_how_many_values_for_which_alternative_and_the_default(form: Form) -> None:
-    assert form.hint(form.by_key["beta"]) == "length/time · 0 to 1000"
+    beta = form.by_key["beta"]
+    assert form.hint(beta) == "length/time · 0 to 1000 · Wave speed. Regular training fails from 20 to 40"
     form = typed(form, strategy="regular,curriculum", strategy__step="2,5")
-    assert form.hint(form.by_key["strategy.step"]) == "2 values · for curriculum · > 0 · default 1"
+    assert form.hint(form.by_key["strategy.step"]).startswith("2 values · for curriculum · > 0 · default 1 · ")
     assert form.hint(form.by_key["strategy"]) == "2 values"
 
 

@@ -117,4 +117,4 @@ def columns_of(lines: Sequence[Line], width: int) -> Columns:
     """Columns that fit the labels, and share the rest between value and hint."""
     widest = max((text.width(label_of(line.field)) for line in lines), default=0)
     label = min(_MARGIN + widest + 2, max(width // 3, 12))
-    return Columns(label, max(min((width - label) * 2 // 5, 40), 16))
+    return Columns(label, max(min((width - label) * 3 // 8, 32), 16))

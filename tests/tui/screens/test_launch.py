@@ -268,6 +268,15 @@ async def test_ascii_draws_nothing_else(launch: Any) -> None:
         palette.use_ascii(False)
 
 
+async def test_it_works_without_colours(launch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with launch("pinn") as driver:
+        await driver.choose("system", "enter")
+        await driver.until(lambda: isinstance(driver.pilot.app.screen, Picker))
+        await driver.pilot.press("down", "enter")
+        await driver.until(lambda: "[reaction]" in driver.row("system"))
+
+
 async def test_the_real_client_starts_what_the_form_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form_shell: Any, until: Any
 ) -> None:
