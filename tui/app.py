@@ -6,7 +6,7 @@ The first paint waits for nothing: the store is opened on a thread once somethin
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from tui.widgets.theme import THEME
 if TYPE_CHECKING:
     from engine.client import Client
     from engine.records import Shelved
-    from tui.export_form import Source
+    from engine.tables import Row
     from tui.feed import Feed
     from tui.live import LiveRun
 
@@ -174,10 +174,12 @@ class SciMLApp(App[None]):
             self.feed.look()
             self.notify(f"submitted {runs[0]}" if len(runs) == 1 else f"submitted {len(runs)} runs", timeout=3)
 
-    def export(self, sources: Mapping[str, Source]) -> None:
-        """The dialog that writes what is shown to a file; sources by the names that it calls them by."""
+    def export(self, rows: Mapping[str, Sequence[Row]], *, about: str = "", noun: str = "runs") -> None:
+        """The dialog that writes rows to a file. rows: by the name that the dialog calls them by; about: their filter."""
+        from tui.export_form import Rows
         from tui.screens.export import ExportDialog
 
+        sources = {name: Rows(found, about, noun) for name, found in rows.items() if found}
         if sources:
             self.push_screen(ExportDialog(sources))
         else:

@@ -14,7 +14,6 @@ from engine import cells
 from engine.records import ACTIVE, WAITING
 from engine.tables import THRESHOLD, Row, Table, differing, grouped
 from tui import palette, text
-from tui.export_form import Rows
 from tui.keymap import KEYMAP
 from tui.live import LiveRun
 from tui.messages import FeedMessage, MetricsGrew, RunsChanged
@@ -163,8 +162,7 @@ class CompareScreen(FeedScreen):
         self._draw_curves()
 
     def action_export(self) -> None:
-        marked = self._marked()
-        self.sciml.export({"the marked runs": Rows([live.row() for live in marked])} if marked else {})
+        self.sciml.export({"the marked runs": [live.row() for live in self._marked()]})
 
 
 def _by_group(rows: Sequence[Row], by: list[str], values: Sequence[str], threshold: float | None) -> Table:

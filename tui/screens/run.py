@@ -11,7 +11,6 @@ from textual.widgets import ContentSwitcher
 
 from engine.errors import ScimlError
 from tui import clipboard, palette, steering, text
-from tui.export_form import Rows
 from tui.keymap import KEYMAP
 from tui.live import LiveRun
 from tui.messages import FeedMessage, MetricsGrew, RunsChanged
@@ -220,7 +219,7 @@ class RunScreen(FeedScreen):
 
     def action_export(self) -> None:
         if self.live is not None:
-            self.sciml.export({"this run": Rows([self.live.row()])})
+            self.sciml.export({"this run": [self.live.row()]})
 
     def action_search(self) -> None:
         while self.query_one(TabLine).here != "log":

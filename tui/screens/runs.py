@@ -12,7 +12,6 @@ from textual.timer import Timer
 from engine import filters
 from engine.errors import FilterError
 from tui import clipboard, steering
-from tui.export_form import Rows
 from tui.keymap import KEYMAP
 from tui.live import LiveRun
 from tui.messages import FeedMessage, MetricsGrew, RunsChanged
@@ -193,11 +192,8 @@ class RunsScreen(FeedScreen):
         self.sciml.action_show("compare")
 
     def action_export(self) -> None:
-        about = self.query_one(FilterBar).value
-        sources = {"the runs shown": Rows(self._rows(self.table.keys), about)} if len(self.table) else {}
-        if self.table.marks:
-            sources = {"the marked runs": Rows(self._rows(self.table.marks)), **sources}
-        self.sciml.export(sources)
+        rows = {"the marked runs": self._rows(self.table.marks), "the runs shown": self._rows(self.table.keys)}
+        self.sciml.export(rows, about=self.query_one(FilterBar).value)
 
     def _rows(self, runs: Iterable[str]) -> list[dict[str, object]]:
         return [live.row() for run in runs if (live := self._live(run)) is not None]

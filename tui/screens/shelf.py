@@ -11,7 +11,6 @@ from engine import filters
 from engine.errors import FilterError
 from engine.records import Shelved
 from tui import clipboard, text
-from tui.export_form import Rows
 from tui.messages import FeedMessage, ShelfChanged
 from tui.screens.base import FeedScreen
 from tui.widgets import columns
@@ -109,8 +108,7 @@ class ShelfScreen(FeedScreen):
     def action_export(self) -> None:
         table = self.query_one(RunTable)
         rows = [self.row(table.record(key)) for key in table.keys]
-        about = self.query_one(FilterBar).value
-        self.sciml.export({f"the {self.what} shown": Rows(rows, about, self.what)} if rows else {})
+        self.sciml.export({f"the {self.what} shown": rows}, about=self.query_one(FilterBar).value, noun=self.what)
 
     def action_copy(self) -> None:
         table = self.query_one(RunTable)
