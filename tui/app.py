@@ -175,7 +175,7 @@ class SciMLApp(App[None]):
             self.notify(f"submitted {runs[0]}" if len(runs) == 1 else f"submitted {len(runs)} runs", timeout=3)
 
     def export(self, rows: Mapping[str, Sequence[Row]], *, about: str = "", noun: str = "runs") -> None:
-        """The dialog that writes rows to a file. rows: by the name that the dialog calls them by; about: their filter."""
+        """The dialog that writes rows to a file. rows: by the name that it calls them by; about: their filter."""
         from tui.export_form import Rows
         from tui.screens.export import ExportDialog
 

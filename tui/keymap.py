@@ -118,6 +118,7 @@ ROWS = (
     Row("run.stop", ("T",), "stop", _RUN, footer=60, help="stop gracefully: checkpoint, then end"),
     Row("run.kill", ("K",), "kill", _RUN, help="end at once, without a checkpoint"),
     Row("run.again", ("R",), "resume", _RUN, footer=55, help="resume from the checkpoint, or retry as a new run"),
+    Row("run.vary", ("n",), "vary", _RUN, footer=38, help="new runs from this one's settings"),
     Row("run.export", ("e",), "export", _RUN, footer=35, help="this run, to a file"),
     Row("run.copy", ("y",), "copy", _RUN, help="copy the id"),
     Row("run.search", ("/",), "search", _FIND, help="search the log"),

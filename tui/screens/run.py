@@ -214,6 +214,10 @@ class RunScreen(FeedScreen):
     def action_again(self) -> None:
         steering.again(self.sciml, [self.live] if self.live else [])
 
+    def action_vary(self) -> None:
+        if self.live is not None:
+            self.sciml.launch(self.live.run.spec.task, self.live.run.spec.params)
+
     def action_copy(self) -> None:
         clipboard.copy(self.app, self._run)
 
