@@ -96,10 +96,11 @@ def _strips(tensor: torch.Tensor, numbers: int) -> Iterator[slice]:
 
 
 class Block(torch.autograd.Function):
-    """GELU (if `activated`) of a spectral convolution plus a 1x1 convolution with a bias.
+    """A spectral convolution plus a 1x1 convolution with a bias, of GELU of the field (if `activated`) or of the field.
 
     field: (nx, ny, samples, width). spectral: (2 modes, modes, width, 2, width). weight: (width, width) from old to new
-    channels. bias: (width,).
+    channels. bias: (width,). GELU comes first and is made again in the backward pass, so that of each block only one
+    field is kept.
     """
 
     @staticmethod
@@ -114,46 +115,58 @@ class Block(torch.autograd.Function):
     ) -> torch.Tensor:
         nx, ny, samples, width = field.shape
         modes = spectral.shape[1]
-        rows = torch.bmm(basis.analysis.expand(nx, -1, -1), field.view(nx, ny, -1))
-        z = _to_modes(rows.view(nx, 2, modes, samples, width), basis.x)
-        mixed = _mixed(z, spectral)
-        rows = _from_modes(mixed, basis.x, bias * (nx * ny))  # a constant is the mode (0, 0): added there, it is free
-        before = torch.empty_like(field)
-        after = torch.empty_like(field) if activated else before
+        active = torch.empty_like(field) if activated else field
+        rows = field.new_empty(nx, 2 * modes, samples * width)
         for strip in _strips(field, ny * samples * width):
-            part = before[strip]
+            if activated:
+                _gelu(field[strip], out=active[strip])
+            _along_y(basis.analysis, active[strip], rows[strip])
+        z = _to_modes(rows.view(nx, 2, modes, samples, width), basis.x)
+        # the bias is a constant, the mode (0, 0): added there it costs nothing
+        rows = _from_modes(_mixed(z, spectral), basis.x, bias * (nx * ny))
+        output = torch.empty_like(field)
+        for strip in _strips(field, ny * samples * width):
+            part = output[strip]
             torch.bmm(basis.synthesis.expand(len(part), -1, -1), rows[strip], out=part.view(len(part), ny, -1))
             points = part.view(-1, width)
-            torch.addmm(points, field[strip].view(-1, width), weight, out=points)
-            if activated:
-                _gelu(part, out=after[strip])
-        ctx.save_for_backward(field, before, z, spectral, weight)
+            torch.addmm(points, active[strip].view(-1, width), weight, out=points)
+        ctx.save_for_backward(field, z, spectral, weight)
         ctx.basis, ctx.activated = basis, activated
-        return after
+        return output
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
-        field, before, z, spectral, weight = ctx.saved_tensors
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        field, z, spectral, weight = ctx.saved_tensors
         basis, gradient = ctx.basis, gradient.contiguous()
         nx, ny, samples, width = field.shape
         modes = spectral.shape[1]
         rows = field.new_empty(nx, 2 * modes, samples * width)
         to_field, to_weight = torch.empty_like(field), torch.zeros_like(weight)
         for strip in _strips(field, ny * samples * width):
-            part = gradient[strip]
+            part, active, into = gradient[strip], field[strip], to_field[strip]
+            _along_y(basis.synthesis.T, part, rows[strip])
             if ctx.activated:
-                part = _gelu_gradient(part, before[strip], grad_input=torch.empty_like(part))
-            torch.bmm(basis.synthesis.T.expand(len(part), -1, -1), part.view(len(part), ny, -1), out=rows[strip])
-            points = part.view(-1, width)
-            to_weight.addmm_(field[strip].view(-1, width).T, points)
-            torch.mm(points, weight.T, out=to_field[strip].view(-1, width))
+                active = _gelu(active, out=into)  # `into` is free until the last line
+            to_weight.addmm_(active.view(-1, width).T, part.view(-1, width))
+            torch.mm(part.view(-1, width), weight.T, out=into.view(-1, width))
         to_mixed = _to_modes(rows.view(nx, 2, modes, samples, width), basis.x)
         to_bias = to_mixed[0, 0, 0].sum(0) * (nx * ny)
         to_z, to_spectral = _mixed_gradient(to_mixed, z, spectral)
-        lines = to_field.view(nx, ny, -1)
-        torch.baddbmm(lines, basis.analysis.T.expand(nx, -1, -1), _from_modes(to_z, basis.x), out=lines)
+        rows = _from_modes(to_z, basis.x)
+        for strip in _strips(field, ny * samples * width):
+            into = to_field[strip]
+            lines = into.view(len(into), ny, -1)
+            torch.baddbmm(lines, basis.analysis.T.expand(len(into), -1, -1), rows[strip], out=lines)
+            if ctx.activated:
+                _gelu_gradient(into, field[strip], grad_input=into)
         return to_field, to_spectral, to_weight, to_bias, None, None
+
+
+def _along_y(matrix: torch.Tensor, field: torch.Tensor, rows: torch.Tensor) -> None:
+    """rows[i] = matrix @ field[i], for the transform along y of each x."""
+    nx, ny = field.shape[:2]
+    torch.bmm(matrix.expand(nx, -1, -1), field.view(nx, ny, -1), out=rows)
 
 
 def _mixed(z: torch.Tensor, spectral: torch.Tensor) -> torch.Tensor:
@@ -186,7 +199,7 @@ def _mixed_gradient(
 class Projection(torch.autograd.Function):
     """A linear layer, GELU and a linear layer to one channel, at every point.
 
-    field: (..., width) -> (...). The hidden layer, wider than all else, is not kept but made again in the backward pass.
+    field: (..., width) -> (...). The hidden layer, wider than all else, is made again in the backward pass.
     """
 
     @staticmethod

@@ -100,11 +100,11 @@ def forward(
     """
     p, v = parameters, varying.shape[-1]
     shift = torch.addmm(p["lift.bias"], constant, p["lift.weight"][v:])
-    field = torch.matmul(varying.permute(1, 2, 0, 3), p["lift.weight"][:v]) + shift
+    field = torch.matmul(varying.permute(1, 2, 0, 3), p["lift.weight"][:v]).add_(shift)
     basis = fourier.basis(field.shape[0], field.shape[1], spec.modes, field.dtype, field.device)
     for block in range(spec.blocks):
         names = (f"blocks.{block}.spectral", f"blocks.{block}.weight", f"blocks.{block}.bias")
-        field = fourier.Block.apply(field, *(p[name] for name in names), basis, block < spec.blocks - 1)
+        field = fourier.Block.apply(field, *(p[name] for name in names), basis, block > 0)
     names = ("hidden.weight", "hidden.bias", "output.weight", "output.bias")
     return fourier.Projection.apply(field, *(p[name] for name in names)).permute(2, 0, 1)
 

@@ -1,0 +1,184 @@
+"""One training step of the FNO beside neuraloperator's, the same work from the same weights; and how fast data is made.
+
+    python -m benchmarks.fno [--json FILE]
+
+The step: 64 x 64 points, batch 16, 4 channels, width 32, 16 modes, 4 blocks, float32, one CPU thread; forward, sum of
+squared errors, backward and the same fused Adam. Both get all four channels over the grid.
+
+ratio_neuralop_step: seconds of the peer's step over ours, the median over interleaved pairs; above 1 is faster.
+ratio_neuralop_memory: peak memory of our steps over the peer's, each in a process of its own and above what is resident
+    before model and data are made; below 1 is smaller.
+samples_per_s_poisson: 128 x 128, float32, in memory. written_per_s_poisson: the same into a dataset with its
+    hash, on the clock of the wall.
+generate_mb: peak memory of making 32768 such samples, a block at a time, above what is resident after importing torch.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks._figures import report
+
+ROUNDS, GRID, BATCH, CHANNELS = 15, 64, 16, 4
+Step = Callable[[], torch.Tensor]
+"""Does one training step, and returns the prediction it began with."""
+
+
+def steps(which: str) -> Step:
+    from experiments.models import fno
+    from experiments.operators.adam import Adam
+
+    spec = fno.FNO(width=32, modes=16, blocks=4)
+    drawn = fno.initialise(spec, CHANNELS, np.random.default_rng(0))
+    ours = {name: torch.tensor(array, dtype=torch.float32, requires_grad=True) for name, array in drawn.items()}
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(BATCH, GRID, GRID, CHANNELS, generator=generator)
+    y = torch.randn(BATCH, GRID, GRID, generator=generator)
+    none = torch.empty(BATCH, 0)
+    if which == "ours":
+        parameters = ours
+
+        def predict() -> torch.Tensor:
+            return fno.forward(spec, ours, x, none)
+    else:
+        from benchmarks._neuralop import peer
+
+        net, first = peer(spec, ours), x.permute(0, 3, 1, 2).contiguous()
+        parameters = dict(net.named_parameters())
+
+        def predict() -> torch.Tensor:
+            return net(first)[:, 0]
+
+    views = {name: _real(tensor.detach()).requires_grad_() for name, tensor in parameters.items()}
+    adam, number = Adam(views), 0
+
+    def step() -> torch.Tensor:
+        nonlocal number
+        number += 1
+        predicted = predict()
+        loss = (predicted - y).square().sum()
+        gradients = torch.autograd.grad(loss, list(parameters.values()))
+        for view, gradient in zip(views.values(), gradients, strict=True):
+            view.grad = _real(gradient)
+        adam.step(number, 1e-4)
+        return predicted.detach()
+
+    return step
+
+
+def _real(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+
+
+def compare_steps() -> dict[str, float]:
+    ours, theirs = steps("ours"), steps("peer")
+    first, second = ours(), theirs()
+    print(f"outputs differ by          {((first - second).norm() / second.norm()).item():.2g}  (relative L2)")
+    times = [(_seconds(theirs), _seconds(ours)) for _ in range(ROUNDS)]
+    for name, seconds in zip(("neuraloperator", "ours"), zip(*times, strict=True), strict=True):
+        print(f"{name + ', a step':26s} {statistics.median(seconds) * 1e3:.0f} ms  (median of {ROUNDS})")
+    return {"ratio_neuralop_step": statistics.median(peer / own for peer, own in times)}
+
+
+def _seconds(work: Callable[[], object], clock: Callable[[], float] = time.thread_time) -> float:
+    """CPU seconds of this thread, the only one at work: other programs on the machine disturb them least."""
+    start = clock()
+    work()
+    return clock() - start
+
+
+def compare_memory() -> dict[str, float]:
+    ours, theirs = (_measured(which) for which in ("ours", "peer"))
+    print(f"peak memory of steps       {ours:.0f} MB, neuraloperator {theirs:.0f} MB")
+    return {"ratio_neuralop_memory": ours / theirs}
+
+
+def _measured(which: str) -> float:
+    """MB, in a fresh process."""
+    code = [sys.executable, "-m", "benchmarks.fno", "--peak-of", which]
+    return float(subprocess.run(code, capture_output=True, text=True, check=True).stdout.split()[-1])
+
+
+def peak_of(which: str) -> float:
+    """Peak of resident memory in MB above what is resident when all modules are imported."""
+    if which == "generate":
+        before = _resident("VmRSS")  # of torch alone
+        from experiments.operators import generate
+
+        work = generate.blocks(_recipe(), "train", 0, 1 << 15)
+    else:
+        __import__("experiments.models._fourier" if which == "ours" else "benchmarks._neuralop")
+        before = _resident("VmRSS")
+        step = steps(which)
+        work = (step() for _ in range(4))
+    Path("/proc/self/clear_refs").write_text("5")  # VmHWM counts from here
+    for _ in work:
+        pass
+    return _resident("VmHWM") - before
+
+
+def _resident(key: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
+
+
+def _recipe() -> object:
+    from experiments.operators.recipe import Recipe
+
+    return Recipe(system="poisson", range=(1.0, 5.0), grid=128, dtype="float32", seed=0)
+
+
+def generation() -> dict[str, float]:
+    from experiments.operators import data, generate
+    from experiments.operators.recipe import Sizes
+
+    recipe, block = _recipe(), generate.BLOCK
+    generate.make_block(recipe, "train", 0)
+    made = statistics.median(_seconds(lambda n=n: generate.make_block(recipe, "train", n)) for n in range(40))
+    sizes = Sizes(train=2048, validation=1, test=1)
+
+    def write() -> None:
+        data.create(path, recipe, sizes)
+        writer = data.Writer(path)
+        for number, samples in enumerate(generate.blocks(recipe, "train", 0, sizes.train)):
+            writer.write("train", number * block, samples)
+        writer.close()
+        data.finish(path)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "samples.h5")
+        written = statistics.median(_seconds(write, time.perf_counter) for _ in range(3))
+    memory = _measured("generate")
+    print(f"making 32768 samples       {memory:.0f} MB above the import of torch")
+    return {
+        "samples_per_s_poisson": block / made,
+        "written_per_s_poisson": sizes.train / written,
+        "generate_mb": memory,
+    }
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    if "--peak-of" in sys.argv:
+        print(peak_of(sys.argv[-1]))
+        return
+    figures: dict[str, float] = {}
+    if importlib.util.find_spec("neuralop"):
+        figures |= compare_steps() | compare_memory()
+    else:
+        print("neuraloperator is not installed: pip install -c constraints.txt -e '.[bench]'")
+    report(figures | generation(), sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()
