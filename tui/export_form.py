@@ -212,7 +212,10 @@ def _keys_field(key: str, known: Sequence[str], default: Sequence[str], help: st
 
 
 def _size(source: Source) -> str:
-    return f"{len(source.rows):,} {source.noun}" if isinstance(source, Rows) else ""
+    if not isinstance(source, Rows):
+        return ""
+    count = len(source.rows)
+    return f"{count:,} {source.noun.removesuffix('s') if count == 1 else source.noun}"
 
 
 def _is_number(value: object) -> bool:

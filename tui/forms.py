@@ -18,6 +18,7 @@ from engine.api import TaskDescription, Value
 from engine.errors import Problem
 from engine.values import Property
 from tui.fields import NAME, NEEDS, OF_RUN, RESOURCES, SEEDS, TAG, Field, field_of, joined, value_text
+from tui.text import clean
 
 PROGRAM = "sciml-tui"
 
@@ -97,9 +98,9 @@ class Form:
     @classmethod
     def of(cls, task: TaskDescription, params: Mapping[str, Any], typed: Mapping[str, str] | None = None) -> Form:
         """With the parameters of a run filled in; `typed` for the fields of the run itself."""
-        form = cls(task, typed)
+        form = cls(task, {key: clean(text) for key, text in (typed or {}).items()})
         while new := {
-            field.key: value_text(params[field.key], field.properties[0])
+            field.key: clean(value_text(params[field.key], field.properties[0]))
             for field in form.fields
             if field.key in params and field.key not in form.typed
         }:

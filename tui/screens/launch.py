@@ -14,7 +14,7 @@ from textual.worker import Worker
 
 from engine.errors import Problem, ScimlError, SpecError
 from tui import clipboard, palette, submission, text
-from tui.fields import NAME, OF_RUN, SEEDS, TAG, Field, Option
+from tui.fields import NAME, OF_RUN, RESOURCES, SEEDS, TAG, Field, Option, value_text
 from tui.forms import Form
 from tui.keymap import KEYMAP
 from tui.submission import Outlook
@@ -86,7 +86,8 @@ class LaunchScreen(ModalScreen[list[str] | None]):
     def again(cls, client: Client, run: Run) -> LaunchScreen:
         """Filled with what a run was given, to change some of it."""
         spec = run.spec
-        fields = {SEEDS: str(spec.seed), NAME: spec.name, TAG: ",".join(spec.tags), "--cpus": str(spec.resources.cpus)}
+        resources = {flag: value_text(getattr(spec.resources, name), {}) for flag, name in RESOURCES.items()}
+        fields = {SEEDS: str(spec.seed), NAME: spec.name, TAG: ",".join(spec.tags), **resources}
         return cls(client, spec.task, spec.params, fields)
 
     # what is on the screen
@@ -134,6 +135,8 @@ class LaunchScreen(ModalScreen[list[str] | None]):
             params = self._params if key == self._key else {}
             self._forms[key] = Form.of(described, params, self._run_fields)
         asked_for = self._key in tasks
+        if asked_for and (gone := self._params.keys() - self._forms[self._key].by_key.keys()):
+            self._others = [f"left out, since {self._key} has no such parameter now: {', '.join(sorted(gone))}"]
         if tasks:
             self._key = self._key if asked_for else next(iter(tasks))
             self._task_row.display = True
@@ -323,7 +326,7 @@ class LaunchScreen(ModalScreen[list[str] | None]):
         try:
             specs = await asyncio.to_thread(submission.plan, self._client, form.requests)
             self._outlook = await asyncio.to_thread(submission.outlook, self._client, specs)
-            self._judged, self._others = {}, []
+            self._judged = {}
         except ScimlError as error:
             self._refused(form, error)
         await self._show()

@@ -15,7 +15,10 @@ from tui.widgets.one_line import Part
 
 
 class FieldInput(Input):
-    """The part in which one types."""
+    """The part in which one types. What is pasted or filled in is made harmless first."""
+
+    def validate_value(self, value: str) -> str:
+        return text.clean(value)
 
 
 class NameInput(FieldInput):

@@ -10,8 +10,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from engine.api import Resources, RunSpec
 from engine.errors import Problem, ServiceError
 from engine.paths import Home
+from engine.records import Run
 from tui import palette
 from tui.screens.launch import LaunchScreen, Said
 from tui.widgets.confirm import Confirm
@@ -225,6 +227,21 @@ async def test_what_a_run_was_given_is_there_to_be_changed(launch: Any) -> None:
     async with launch("pinn", params, {"--seeds": "3"}) as driver:
         command = "sciml-tui run pinn system=reaction rho=6 strategy=curriculum strategy.step=2 --seeds 3"
         assert driver.said("command") == command
+
+
+async def test_a_run_can_be_filled_in_to_run_it_again(form_shell: Any, until: Any, form_client: Any) -> None:
+    spec = RunSpec(
+        task="pinn", params={"system": "reaction", "rho": 6.0, "gone": 1}, seed=2, tags=("a", "b"), name="\x1b[31mred",
+        resources=Resources(gpus=0.5, minutes=5),
+    )  # fmt: skip
+    screen = LaunchScreen.again(form_client, Run(id="r1", spec=spec))
+    async with form_shell(screen).run_test(size=SIZE) as pilot:
+        driver = Driver(pilot, screen, until)
+        await driver.until(lambda: screen.focused)
+        assert driver.said("runs") == "! left out, since pinn has no such parameter now: gone"
+        assert driver.view.rows["--name"].query_one(Input).value == "red"
+        for wanted in ("system=reaction rho=6 --seeds 2", "--tag a --tag b --gpus 0.5 --minutes 5"):
+            assert wanted in driver.said("command")
 
 
 async def test_another_task_has_its_own_form_and_the_runs_fields_go_along(launch: Any) -> None:
