@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from engine.errors import RequestError, ScimlError, ServiceError
+from engine.errors import RequestError, ScimlError
 from tui.render import is_terminal, message, say
 from tui.session import Session
 from tui.verbs import control, data, doctor, export, inspect, listing, run, streams, suites, system, watching
@@ -100,14 +100,8 @@ def open_app(session: Session) -> None:
     """Raises RequestError where there is no terminal to open it on."""
     if not (is_terminal() and sys.stdin.isatty()):
         raise RequestError(f"app: required a terminal, got a pipe or a file; {PROGRAM} --help lists the commands")
-    try:
-        from tui.app import run as run_app
-    except ModuleNotFoundError as missing:
-        if missing.name != "tui.app":
-            raise
-        raise ServiceError(
-            f"app: required the module tui.app, got an installation without it; {PROGRAM} --help lists the commands"
-        ) from None
+    from tui.app import run as run_app
+
     run_app(session.home, readonly=session.readonly, ascii=session.ascii)
 
 

@@ -11,7 +11,7 @@ import typer
 from engine.api import Suite
 from engine.errors import RequestError, UnknownName
 from tui.exports import made_by, write
-from tui.render import Align, Text, definitions, emit, grid, hint, say, table_lines, terminal_width
+from tui.render import Align, Text, definitions, emit, grid, hint, is_terminal, say, table_lines, terminal_width
 from tui.session import Session
 from tui.text import clock, shown
 from tui.verbs.export import Force, Format, Output, format_of
@@ -50,10 +50,27 @@ def ls(ctx: typer.Context, json: Json = False) -> None:
 def demo(ctx: typer.Context, json: Json = False) -> None:
     """Run the two comparisons.
 
-    A PINN with and without curriculum, an operator fine-tuned and from scratch: a few minutes on two cores. A second
-    time it shows what is there.
+    A PINN with and without curriculum, an operator fine-tuned and from scratch: a few minutes on two cores. On a
+    terminal they stream in the app; elsewhere their progress is printed. A second time it shows what is there.
     """
-    carry_out(ctx.obj, find(ctx.obj, DEMO), again=DEMO, json=json)
+    suite = find(ctx.obj, DEMO)
+    if not json and is_terminal() and sys.stdin.isatty() and not ctx.obj.readonly:
+        _stream(ctx.obj, suite)
+    carry_out(ctx.obj, suite, again=DEMO, json=json)
+
+
+def _stream(session: Session, suite: Suite) -> None:
+    """Starts what is missing and opens the app on its comparison, until it is left; says so where it is left early."""
+    from engine.suites import start, state
+    from tui.app import run as run_app
+
+    begun = start(session.writer, suite)
+    if not begun.on_their_way:
+        return
+    run_app(session.home, ascii=session.ascii, first="compare", marked=tuple(run.id for run in begun.runs.values()))
+    if left := state(session.client, suite).on_their_way:
+        hint(f"{len(left)} of {len(suite.runs)} runs go on in the background; {session.command(DEMO)} shows them again")
+        raise typer.Exit
 
 
 def run(ctx: typer.Context, name: Key, scale: Scale = "", json: Json = False) -> None:
