@@ -114,7 +114,7 @@ class Process(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What one shim supervises: a lock, resources, and one run (or several, packed), each with its own record and stream.
+    """What one shim supervises: a lock, resources, and one run (or several, packed), each with a record and a stream.
 
     The first run is the leader: the job's lock and evidence are in its folder.
     """

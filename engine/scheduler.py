@@ -29,6 +29,7 @@ log = logging.getLogger("sciml_tui.scheduler")
 
 _LOG_BYTES = 1_000_000
 _TAKEN = "taken"
+COMMAND = [sys.executable, "-P", "-m", "engine.scheduler"]
 
 
 # For clients
@@ -50,11 +51,10 @@ def ensure_scheduler(home: Home) -> int:
     cannot be started.
     """
     config.load(home)
-    command = [sys.executable, "-P", "-m", "engine.scheduler"]
     for _ in range(10):
         if known := _known(home):
             return known.process.pid
-        process, said = detach.spawn(command, environment=home.environment(), folder=home.folder)
+        process, said = detach.spawn(COMMAND, environment=home.environment(), folder=home.folder)
         process.wait()
         if said.isdigit():
             return int(said)
@@ -146,6 +146,9 @@ def _serve(home: Home, held: Held, foreground: bool) -> None:
         print(os.getpid(), flush=True)  # noqa: T201
         _let_go_of_output()
     scheduler.run()
+    if scheduler.outdated and not foreground:
+        log.info("process %d: its code was replaced, the new code goes on", os.getpid())
+        os.execv(sys.executable, COMMAND)  # closes the lock, which the new one takes
     log.info("process %d leaves", os.getpid())
 
 

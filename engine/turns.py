@@ -12,6 +12,7 @@ import selectors
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,6 +37,16 @@ _LONGEST_PAUSE = 2.0  # after steps that failed
 _TELL_AGAIN = 60.0
 
 
+def sources() -> dict[str, int]:
+    """When each file of the engine was changed last, in nanoseconds."""
+    folder = Path(__file__).parent
+    found = {}
+    for file in (*folder.glob("*.py"), *folder.glob("*/*.py")):
+        with suppress(FileNotFoundError):
+            found[str(file.relative_to(folder))] = file.stat().st_mtime_ns
+    return found
+
+
 class Scheduler:
     """The turns of one scheduler, over a catalogue that it shares with everybody."""
 
@@ -45,6 +56,9 @@ class Scheduler:
         self.waiting: dict[str, Run] = {}
         self.active: dict[str, Run] = {}
         self.leaving = False
+        self.outdated = False
+        """Whether it leaves because its code was replaced: the new code is to go on in its place."""
+        self._sources, self._sources_seen = sources(), time.monotonic()
         self._changed: set[str] = set()
         self._needed: dict[str, Run | None] = {}
         self._gpus = _Gpus()
@@ -55,7 +69,7 @@ class Scheduler:
         self._looked = self._placed = self._busy = time.monotonic()
         self._failures = 0
         self._told: dict[str, tuple[str, float]] = {}
-        self._steps = (self.take_in, self.reap, self.obey, self.place, self.leave_if_idle)
+        self._steps = (self.take_in, self.reap, self.obey, self.place, self.leave_if_idle, self.leave_if_outdated)
         catalog.refresh()
         for run in catalog.by_status(WAITING | ACTIVE):
             self._sort_in(run)
@@ -154,6 +168,13 @@ class Scheduler:
                 if not (self.waiting or self.active):
                     self.leaving = True
                     self._held.release()
+
+    def leave_if_outdated(self) -> None:
+        """An upgrade while it runs: what it starts is new code, so the code that starts it must be new as well."""
+        if time.monotonic() - self._sources_seen >= _LOOK_AGAIN:
+            self._sources_seen = time.monotonic()
+            if sources() != self._sources:
+                self.outdated = self.leaving = True
 
     # Runs
 

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
 
+import engine
 from engine import evidence, locks, processes, scheduler
 from engine.api import Resources, RunSpec
 from engine.errors import ServiceError, SpecError, UnknownName
@@ -147,6 +149,16 @@ def test_it_leaves_when_its_home_is_removed(bench):
     shutil.rmtree(bench.home.folder)
     bench.until(lambda: not processes.alive(process))
     bench.home.create()
+
+
+def test_one_whose_code_is_replaced_is_followed_by_one_of_the_new_code(bench, monkeypatch, tmp_path):
+    shutil.copytree(Path(engine.__file__).parent, tmp_path / "copy" / "engine")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'copy'}{os.pathsep}{os.environ['PYTHONPATH']}")
+    first = bench.start()
+    shim = tmp_path / "copy" / "engine" / "shim.py"
+    shim.write_text(shim.read_text() + "# another version\n")
+    bench.until(lambda: scheduler.status(bench.home)["pid"] not in (None, first))
+    assert bench.ended(bench.submit(start=False)).status == Status.DONE
 
 
 def test_a_submission_while_it_is_about_to_leave_is_not_missed(bench):
