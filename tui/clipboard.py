@@ -19,4 +19,4 @@ def copy(app: App[object], text: str) -> None:
             app.copy_to_clipboard(text)
     else:
         app.copy_to_clipboard(text)
-    app.notify(f"copied {text}", timeout=2)
+    app.notify(f"copied {text}", timeout=2, markup=False)

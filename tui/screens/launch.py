@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.events import DescendantFocus
 from textual.screen import ModalScreen
 from textual.timer import Timer
+from textual.widgets import Static
 from textual.worker import Worker
 
 from engine.errors import Problem, ScimlError, SpecError
@@ -54,6 +55,7 @@ class LaunchScreen(ModalScreen[list[str] | None]):
         background: $background;
         & #task { margin: 1 0 0 0; }
         & FormView { margin-top: 1; }
+        & #trouble { height: auto; max-height: 5; padding: 0 2; color: $error; display: none; }
         & Rule { margin: 0 2; & > .line--muted { color: $foreground 25%; } }
     }
     """
@@ -100,6 +102,7 @@ class LaunchScreen(ModalScreen[list[str] | None]):
         yield Rule()
         yield Said(id="about")
         yield Said(id="more")
+        yield Static("", id="trouble", markup=False)
         yield Said(id="runs")
         yield Said(id="command")
         yield Footer()
@@ -118,7 +121,12 @@ class LaunchScreen(ModalScreen[list[str] | None]):
 
     @property
     def _problems(self) -> dict[str, Problem]:
-        return {**self._judged, **(self._form.problems if self._form else {})}
+        """What is wrong, by field, in their order: told by the form, or by the task."""
+        form = self._form
+        if form is None:
+            return {}
+        found = {**self._judged, **form.problems}
+        return {key: found[key] for key in form.by_key if key in found}
 
     async def _describe(self) -> None:
         try:
@@ -128,22 +136,28 @@ class LaunchScreen(ModalScreen[list[str] | None]):
             self._say()
             return
         self._doing = ""
-        tasks = self._catalogue.tasks
-        if self._key and self._key not in tasks:
-            self._others = [f"task: required one of {', '.join(tasks) or 'none'}, got {self._key}"]
-        for key, described in tasks.items():
-            params = self._params if key == self._key else {}
-            self._forms[key] = Form.of(described, params, self._run_fields)
-        asked_for = self._key in tasks
-        if asked_for and (gone := self._params.keys() - self._forms[self._key].by_key.keys()):
-            self._others = [f"left out, since {self._key} has no such parameter now: {', '.join(sorted(gone))}"]
-        if tasks:
-            self._key = self._key if asked_for else next(iter(tasks))
-            self._task_row.display = True
+        asked_for = self._make_forms(self._catalogue)
         await self._show()
-        rows = [*self._view.rows.values()]
-        (rows[0] if asked_for and rows else self._task_row).start()
+        if asked_for and self._view.rows:
+            next(iter(self._view.rows.values())).start()
+        elif self._forms:
+            self._task_row.start()
         self._judge_soon()
+
+    def _make_forms(self, catalogue: Catalogue) -> bool:
+        """Whether the task that was asked for is there; else the first is chosen."""
+        for key, described in catalogue.tasks.items():
+            self._forms[key] = Form.of(described, self._params if key == self._key else {}, self._run_fields)
+        self._task_row.display = bool(self._forms)
+        form = self._form
+        if form is None:
+            if self._key:
+                self._others = [f"task: required one of {', '.join(self._forms) or 'none'}, got {self._key}"]
+            self._key = next(iter(self._forms), "")
+            return False
+        if gone := self._params.keys() - form.by_key.keys():
+            self._others = [f"left out, since {self._key} has no such parameter now: {', '.join(sorted(gone))}"]
+        return True
 
     async def _show(self) -> None:
         """Brings rows and the lines below up to what was typed."""
@@ -181,10 +195,16 @@ class LaunchScreen(ModalScreen[list[str] | None]):
         about.say(*self._about(form, field))
         more.say(*self._more(form, field))
         problems = self._problems
+        trouble = self.query_one("#trouble", Static)
+        trouble.display = bool(self._others)
+        trouble.update("\n".join(f"{palette.glyph('warning')} {text.shown(other)}" for other in self._others))
         if self._doing:
-            runs.say((self._doing, "strong"))
-        elif self._others or problems:
-            runs.say(*_wrong(self._others, [self._name_of(key) for key in problems]))
+            runs.say((text.shown(self._doing), "strong"))
+        elif problems:
+            count = f"{len(problems)} problem{'s' * (len(problems) != 1)}: "
+            runs.say(
+                (text.shown(f"{palette.glyph('warning')} {count}{', '.join(map(self._name_of, problems))}"), "problem")
+            )
         elif form is not None:
             words = self._outlook.words(form.runs)
             runs.say((text.shown(form.counted), "strong"), (f", {words}" if words else "", "muted"))
@@ -262,6 +282,7 @@ class LaunchScreen(ModalScreen[list[str] | None]):
             self._judged.pop(key, None)
             self._touched = True
         self._others = []
+        self._cancel_submission()
         self._judge_soon()
         if isinstance(row, ChoiceRow):
             await self._show()
@@ -361,12 +382,20 @@ class LaunchScreen(ModalScreen[list[str] | None]):
             self._say()
             runs = await asyncio.to_thread(self._client.submit, specs)
         except ScimlError as error:
-            self._doing = ""
+            self._submit_worker, self._doing = None, ""
             self._refused(form, error)
             await self._show()
             self._go_to_problem()
         else:
             self.dismiss([run.id for run in runs])
+
+    def _cancel_submission(self) -> bool:
+        """While it is checked nothing is written yet. Whether there was anything to cancel."""
+        if self._submit_worker is None:
+            return False
+        self._submit_worker.cancel()
+        self._submit_worker, self._doing = None, ""
+        return True
 
     def _go_to_problem(self) -> None:
         for key, row in self._view.rows.items():
@@ -375,9 +404,7 @@ class LaunchScreen(ModalScreen[list[str] | None]):
                 return
 
     def action_back(self) -> None:
-        if self._submit_worker is not None:  # nothing is written yet
-            self._submit_worker.cancel()
-            self._submit_worker, self._doing = None, ""
+        if self._cancel_submission():
             self._say()
         elif self._doing and self._catalogue is not None:
             return
@@ -425,10 +452,3 @@ def _admitted(field: Field) -> str:
 
     words = field.limits if field.key == SEEDS else required(field.properties[0])
     return f"{words}, in {field.unit}" if field.unit else words
-
-
-def _wrong(others: list[str], names: list[str]) -> list[Part]:
-    if others:
-        return [(f"{palette.glyph('warning')} {text.shown(' '.join(others))}", "problem")]
-    count = f"{len(names)} problem{'s' * (len(names) != 1)}"
-    return [(f"{palette.glyph('warning')} {count}: {text.shown(', '.join(names))}", "problem")]

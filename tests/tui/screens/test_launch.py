@@ -2,22 +2,24 @@ from __future__ import annotations
 
 import shlex
 import sys
+import threading
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from engine.api import Resources, RunSpec
 from engine.errors import Problem, ServiceError
 from engine.paths import Home
 from engine.records import Run
 from tui import palette
-from tui.screens.launch import LaunchScreen, Said
+from tui.screens.launch import LaunchScreen
 from tui.widgets.confirm import Confirm
 from tui.widgets.form_picker import Picker
+from tui.widgets.form_said import Said
 from tui.widgets.form_view import FormView
 
 SIZE = (100, 40)
@@ -54,6 +56,10 @@ class Driver:
     def said(self, name: str) -> str:
         left, right = self.screen.query_one(f"#{name}", Said).parts(0)
         return "".join(words for words, _ in (*left, *right))
+
+    @property
+    def trouble(self) -> str:
+        return str(self.screen.query_one("#trouble", Static).content)
 
     def row(self, key: str) -> str:
         """A row as it is drawn."""
@@ -163,7 +169,7 @@ async def test_what_the_task_refuses_is_told_at_its_field_and_nothing_is_lost(la
         await driver.type("strategy.step", "4")
         await driver.pilot.press("ctrl+r")
         await driver.until(lambda: "required one that reaches 30" in driver.row("strategy.step"))
-        assert driver.said("runs") == "! grid: required fewer runs, got many"
+        assert driver.trouble == "! grid: required fewer runs, got many"
         assert driver.view.rows["strategy.step"].query_one(Input).value == "4"
         form_client.refusal = []
         await driver.pilot.press("ctrl+r")
@@ -174,8 +180,32 @@ async def test_a_failure_to_submit_is_told_in_place(launch: Any, form_client: An
     form_client.failure = ServiceError("scheduler: required a process, got [nothing]")
     async with launch("pinn") as driver:
         await driver.pilot.press("ctrl+r")
-        await driver.until(lambda: "got [nothing]" in driver.said("runs"))
+        await driver.until(lambda: "got [nothing]" in driver.trouble)
         assert driver.pilot.app.screen is driver.screen
+        await driver.pilot.press("escape")
+        await driver.until(lambda: driver.pilot.app.given == [None])
+
+
+async def test_checking_can_be_given_up(launch: Any, form_client: Any) -> None:
+    checking, leave = threading.Event(), threading.Event()
+    plan = form_client.plan
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        checking.set()
+        leave.wait(30)
+        return plan(*arguments, **options)
+
+    form_client.plan = slowly
+    async with launch("pinn") as driver:
+        await driver.pilot.press("ctrl+r")
+        await driver.until(checking.is_set)
+        assert driver.said("runs") == "checking 1 run; esc goes back"
+        await driver.pilot.press("escape")
+        await driver.until(lambda: driver.said("runs").startswith("1 run"))
+        leave.set()
+        await driver.until(lambda: form_client.planned)
+        await driver.pilot.pause()
+    assert form_client.submitted == [] and driver.pilot.app.given == []
 
 
 async def test_leaving_asks_only_if_something_was_typed(launch: Any) -> None:
@@ -238,7 +268,7 @@ async def test_a_run_can_be_filled_in_to_run_it_again(form_shell: Any, until: An
     async with form_shell(screen).run_test(size=SIZE) as pilot:
         driver = Driver(pilot, screen, until)
         await driver.until(lambda: screen.focused)
-        assert driver.said("runs") == "! left out, since pinn has no such parameter now: gone"
+        assert driver.trouble == "! left out, since pinn has no such parameter now: gone"
         assert driver.view.rows["--name"].query_one(Input).value == "red"
         for wanted in ("system=reaction rho=6 --seeds 2", "--tag a --tag b --gpus 0.5 --minutes 5"):
             assert wanted in driver.said("command")
@@ -265,8 +295,7 @@ async def test_a_description_that_cannot_be_had_is_told(form_client: Any, form_s
     form_client.describe = fails
     screen = LaunchScreen(form_client)
     async with form_shell(screen).run_test(size=SIZE) as pilot:
-        said = screen.query_one("#runs", Said)
-        await until(pilot, lambda: "got exit code 1" in said.parts(0)[0][0][0])
+        await until(pilot, lambda: "got exit code 1" in Driver(pilot, screen, until).trouble)
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.given == [None])
 
