@@ -22,7 +22,7 @@ from tui.widgets.theme import THEME
 
 if TYPE_CHECKING:
     from engine.client import Client
-    from engine.records import Shelved
+    from engine.records import Run, Shelved
     from engine.tables import Row
     from tui.feed import Feed
     from tui.live import LiveRun
@@ -160,14 +160,15 @@ class SciMLApp(App[None]):
         if run in self.library.runs:
             self.push_screen(RunScreen(run))
 
-    def launch(self, task: str | None = None, params: Mapping[str, object] | None = None) -> None:
-        """The form for new runs, on top of the screen that is shown."""
+    def launch(self, task: str | None = None, *, like: Run | None = None) -> None:
+        """The form for new runs, on top of the screen that is shown; `like`: filled in as that run was."""
         from tui.screens.launch import LaunchScreen
 
         if self.readonly:
             self.notify("this store was opened read-only: no runs can be submitted", severity="warning")
         elif self.client is not None:
-            self.push_screen(LaunchScreen(self.client, task, params), self._submitted)
+            form = LaunchScreen.again(self.client, like) if like else LaunchScreen(self.client, task)
+            self.push_screen(form, self._submitted)
 
     def _submitted(self, runs: list[str] | None) -> None:
         if runs and self.feed is not None:

@@ -47,7 +47,7 @@ def _only(app: SciMLApp, runs: Sequence[LiveRun], states: frozenset[str], verb: 
     fitting = [live for live in runs if live.run.status in states]
     if runs and not fitting:
         what = ", ".join(f"{live.run.id} is {live.run.status}" for live in runs[:3])
-        app.notify(f"nothing to {verb}: {what}", severity="warning", timeout=4)
+        app.notify(f"nothing to {verb}: {what}", severity="warning", timeout=4, markup=False)
     return fitting
 
 
@@ -77,7 +77,7 @@ def _ask(app: SciMLApp, runs: Sequence[LiveRun], verb: str, done: str) -> None:
                 problems.append(str(error))
         feed.look()
         if asked:
-            app.call_from_thread(app.notify, f"{', '.join(asked)} {done}", timeout=3)
+            app.call_from_thread(app.notify, f"{', '.join(asked)} {done}", timeout=3, markup=False)
         for problem in problems[:3]:
             app.call_from_thread(app.notify, shown(problem), severity="error", timeout=8, markup=False)
 

@@ -104,7 +104,7 @@ class RunScreen(FeedScreen):
 
     def changed(self, message: FeedMessage) -> None:
         if isinstance(message, RunsChanged) and self._run in message.removed:
-            self.app.notify(f"{self._run} was removed", severity="warning")
+            self.app.notify(f"{self._run} was removed", severity="warning", markup=False)
             self.dismiss()
         elif isinstance(message, RunsChanged) and self._run in message.changed:
             self._show_record()
@@ -216,7 +216,7 @@ class RunScreen(FeedScreen):
 
     def action_vary(self) -> None:
         if self.live is not None:
-            self.sciml.launch(self.live.run.spec.task, self.live.run.spec.params)
+            self.sciml.launch(like=self.live.run)
 
     def action_copy(self) -> None:
         clipboard.copy(self.app, self._run)

@@ -26,6 +26,8 @@ from tui.widgets.run_table import RunTable
 _EMPTY = "no runs yet\npress n to submit the first ones, or run  sciml-tui demo  for the two comparisons"
 _NONE_MATCH = "no run matches this filter\npress / to change it, esc to clear it"
 _READING = "reading the store"
+_FIRST_TASK = "pinn"
+"""What the form for new runs opens on where there is no run yet; it shows another if there is no such task."""
 _REST = 0.12
 """Seconds that the cursor must rest on a run before its curves are read."""
 _QUANTITIES = ("loss", "rel_l2", "validation_rel_l2")
@@ -175,7 +177,8 @@ class RunsScreen(FeedScreen):
         self.sciml.open_run(message.key)
 
     def action_new(self) -> None:
-        self.sciml.launch()
+        live = self._live(self.table.cursor)
+        self.sciml.launch(live.run.spec.task if live else _FIRST_TASK)
 
     def action_stop(self) -> None:
         steering.stop(self.sciml, self._chosen())
