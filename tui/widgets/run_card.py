@@ -50,5 +50,3 @@ def _lines(live: LiveRun) -> Iterator[Line]:
 
 def _figure(value: float) -> str:
     return text.count(int(value)) if value == int(value) and abs(value) >= 1 else text.number(value)
-
-
