@@ -27,6 +27,7 @@ class FieldModel(msgspec.Struct, frozen=True, kw_only=True):
     forward(spec, parameters, varying, constant): the field predicted, of shape (samples, nx, ny); differentiable.
     unfit(spec, grid): what is wrong with this spec on a grid x grid, fields named as those of `settings`.
     work(spec, grid): floating-point operations of a training step, for each sample.
+    kept(spec, grid): numbers held in memory at once in a training step, for each sample.
     """
 
     title: str
@@ -39,6 +40,7 @@ class FieldModel(msgspec.Struct, frozen=True, kw_only=True):
     forward: Callable[[Any, Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]
     unfit: Callable[[Any, int], list[Problem]]
     work: Callable[[Any, int], float]
+    kept: Callable[[Any, int], float]
 
     def size(self, spec: Any, channels: int) -> int:
         """The number of parameters."""

@@ -221,7 +221,7 @@ class Projection(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
         field, hidden_weight, hidden_bias, output_weight = ctx.saved_tensors
         points = field.view(-1, len(hidden_weight))
         gradient = gradient.contiguous().view(-1, 1)

@@ -89,6 +89,11 @@ def work(spec: FNO, grid: int) -> float:
     return 6 * spec.blocks * block + 8 * grid**2 * 2 * width**2
 
 
+def kept(spec: FNO, grid: int) -> float:
+    """A field and its modes for each block, and a few fields while gradients are made."""
+    return grid**2 * spec.width * (spec.blocks + 5) + spec.blocks * 4 * spec.modes**2 * spec.width
+
+
 def forward(
     spec: FNO, parameters: Mapping[str, torch.Tensor], varying: torch.Tensor, constant: torch.Tensor
 ) -> torch.Tensor:
@@ -103,10 +108,10 @@ def forward(
     field = torch.matmul(varying.permute(1, 2, 0, 3), p["lift.weight"][:v]).add_(shift)
     basis = fourier.basis(field.shape[0], field.shape[1], spec.modes, field.dtype, field.device)
     for block in range(spec.blocks):
-        names = (f"blocks.{block}.spectral", f"blocks.{block}.weight", f"blocks.{block}.bias")
-        field = fourier.Block.apply(field, *(p[name] for name in names), basis, block > 0)
-    names = ("hidden.weight", "hidden.bias", "output.weight", "output.bias")
-    return fourier.Projection.apply(field, *(p[name] for name in names)).permute(2, 0, 1)
+        own = (p[f"blocks.{block}.{name}"] for name in ("spectral", "weight", "bias"))
+        field = fourier.Block.apply(field, *own, basis, block > 0)
+    own = (p[name] for name in ("hidden.weight", "hidden.bias", "output.weight", "output.bias"))
+    return fourier.Projection.apply(field, *own).permute(2, 0, 1)
 
 
 MODEL = FieldModel(
@@ -120,4 +125,5 @@ MODEL = FieldModel(
     forward=forward,
     unfit=unfit,
     work=work,
+    kept=kept,
 )

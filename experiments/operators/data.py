@@ -122,7 +122,7 @@ class Writer:
 
 
 def _write_all(file: int, array: np.ndarray, offset: int) -> None:
-    view = memoryview(array).cast("B")
+    view = memoryview(array.data).cast("B")
     while view:
         written = os.pwrite(file, view, offset)
         view, offset = view[written:], offset + written
@@ -135,7 +135,7 @@ def finish(path: Path) -> Header:
         for split in SPLITS:
             for name in ("source", "solution", "coefficients", "drawn"):
                 for part in _parts(file[split][name]):
-                    digest.update(part)
+                    digest.update(part.data)
                     if (split, name) == ("train", "source"):
                         norms.append(np.sqrt(np.mean(np.square(part, dtype=np.float64), axis=(1, 2))))
         medians = np.median(np.abs(file["train/coefficients"][:]), axis=0)

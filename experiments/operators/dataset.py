@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -66,9 +67,9 @@ class DatasetTask:
 
     def check(self, params: Params, /) -> list[Problem]:
         name = settings(Making, params).publish
-        if name and not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-            return [Problem("publish", "a name of letters, digits, -, _ and .", name)]
-        return []
+        if not name or re.fullmatch(r"[^\W_][\w.-]*", name):
+            return []
+        return [Problem("publish", "a name of letters, digits, _, . and -, a letter or digit first", name)]
 
     def estimate(self, params: Params, /) -> Estimate:
         recipe, sizes = recipes.recipe_of(params), recipes.sizes_of(params)
@@ -94,7 +95,7 @@ class DatasetTask:
         if finished:
             found = data.finish(path)
             reporter.publish("dataset", path, name=making.publish or recipe.name, **_facts(found))
-            reporter.summary(samples=sizes.total, sha256=found.sha256, stop_reason="all samples made")
+            reporter.summary(samples=sizes.train, sha256=found.sha256, stop_reason="all samples made")
         else:
             reporter.summary(stop_reason="stopped")
 

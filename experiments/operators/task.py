@@ -120,9 +120,14 @@ class OperatorTask:
             return Estimate()
         key, spec = models.chosen(params)
         training, grid = settings(Training, params), recipes.recipe_of(params).grid
-        operations = models.find(key).work(spec, grid) * training.examples * training.length
-        samples = recipes.sizes_of(params).total
-        return Estimate(seconds=4 + operations / OPERATIONS_PER_SECOND, memory_gb=0.6 + 1e-8 * samples * grid**2)
+        model, width = models.find(key), 4 if recipes.recipe_of(params).dtype == "float32" else 8
+        operations = model.work(spec, grid) * training.examples * training.length
+        numbers = (
+            4 * recipes.sizes_of(params).total * grid**2
+            + model.kept(spec, grid) * training.examples
+            + 5 * model.size(spec, len(find(str(params["system"])).channels))
+        )
+        return Estimate(seconds=4 + operations / OPERATIONS_PER_SECOND, memory_gb=0.6 + 1e-9 * width * numbers)
 
     def run(self, params: Params, reporter: Reporter, /) -> None:
         torch.set_num_threads(reporter.cpus)
@@ -132,6 +137,7 @@ class OperatorTask:
         card, parameters = start or _fresh(params, recipe, sets["train"], reporter.seed)
         inputs = {split: _inputs(samples, card, reporter.device) for split, samples in sets.items()}
         model, spec = weights.model_of(card)
+        del sets
         forward = functools.partial(model.forward, spec)
         tensors = train.on_device(parameters, getattr(torch, recipe.dtype), reporter.device)
         reporter.summary(parameters=sum(tensor.numel() for tensor in tensors.values()), samples=int(params["samples"]))  # type: ignore[arg-type]
@@ -254,7 +260,8 @@ def _keep(
         copy = reporter.folder / "model.safetensors"
         shutil.copyfile(path, copy)
         size = "-".join(str(value) for value in card.spec.values())
-        reporter.publish("model", copy, name=f"{card.model}-{size}-{recipe.name}-run{reporter.seed}", **facts)
+        name = f"{card.model}-{size}-{recipe.name}" + (f"-init{reporter.seed}" if reporter.seed else "")
+        reporter.publish("model", copy, name=name, **facts)
 
 
 TASK = OperatorTask()

@@ -48,7 +48,8 @@ def load(path: Path) -> tuple[Card, dict[str, np.ndarray]]:
         raise TaskError(f"{path}: required {FORMAT!r} of version {VERSION}, got a foreign safetensors file")
     try:
         card = msgspec.json.decode(metadata["card"], type=Card)
-        required = model_of(card)[0].shapes(model_of(card)[1], len(card.channels))
+        model, spec = model_of(card)
+        required = model.shapes(spec, len(card.channels))
     except (KeyError, msgspec.MsgspecError, SpecError) as error:
         raise TaskError(f"{path}: required a card that this version can read, got: {error}") from None
     for name in required.keys() | parameters.keys():

@@ -142,3 +142,20 @@ def test_more_modes_than_the_grid_carries_are_a_problem_of_modes() -> None:
     assert MODEL.unfit(FNO(modes=8), 16) == []
     (problem,) = MODEL.unfit(FNO(modes=9), 16)
     assert str(problem) == "modes: required at most 8 on a 16 x 16 grid, got 9 (16 points carry 8 modes of each sign)"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_it_and_its_gradients_are_the_same() -> None:
+    spec = FNO(width=16, modes=8, blocks=3)
+    p = parameters_of(spec, 5, torch.float32)
+    given = inputs(32, 32, torch.float32)
+    there = {name: tensor.detach().cuda().requires_grad_() for name, tensor in p.items()}
+    here, other = forward(spec, p, *given), forward(spec, there, *(tensor.cuda() for tensor in given))
+    assert torch.linalg.norm(other.cpu() - here) < 1e-5 * torch.linalg.norm(here)
+    for one, two in zip(
+        torch.autograd.grad(here.square().sum(), list(p.values())),
+        torch.autograd.grad(other.square().sum(), list(there.values())),
+        strict=True,
+    ):
+        assert torch.linalg.norm(two.cpu() - one) < 1e-4 * torch.linalg.norm(one)

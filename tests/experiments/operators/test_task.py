@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+import torch
 
 from engine.api import Artifact, Task
 from engine.errors import SpecError, TaskError
@@ -68,7 +69,7 @@ def test_pretraining_reports_errors_fields_and_weights_and_publishes_a_model(pre
     assert (figures["samples"], figures["steps"], figures["stop_reason"]) == (48, 40, "all steps done")
     assert figures["parameters"] == sum(array.size for array in tensors(pretrained).values())
     (name,) = pretrained.shelf
-    assert name == "fno-6-4-2-poisson-1-5-16x16-run0"
+    assert name == "fno-6-4-2-poisson-1-5-16x16"
     assert weights.load(pretrained.shelf[name].path)[0].trained[0]["samples"] == 48
 
 
@@ -217,3 +218,10 @@ def test_a_recipe_is_named_by_what_sets_it_apart() -> None:
     assert recipe_of(params).name == "poisson-1-2.5-32x32"
     params = complete(DATASET.describe().schema, {"range": "5:10", "dtype": "float64", "data.seed": "3"})
     assert recipe_of(params).name == "poisson-5-10-128x128-float64-seed3"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_the_same_run_comes_to_the_same_error(pretrained: Recorder, run: Run) -> None:
+    there = run(TASK, PRETRAIN, device="cuda")
+    assert there.figures["rel_l2"] == pytest.approx(pretrained.figures["rel_l2"], rel=0.1)
