@@ -1,11 +1,11 @@
 """The app: its screens and its lifecycle, no logic.
 
-The first paint waits for nothing: the store is opened on a thread once something is on the screen.
+The first paint waits for nothing: the store is opened on a thread.
 """
 
 from __future__ import annotations
 
-import os
+import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -88,6 +88,8 @@ class SciMLApp(App[None]):
         marked: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
+        self.register_theme(THEME)
+        self.theme = THEME.name  # here: set later, every style sheet is read twice
         self._open_client = open_client
         self.readonly, self._first = readonly, first
         self.library = Library()
@@ -95,19 +97,16 @@ class SciMLApp(App[None]):
         self.client: Client | None = None
         self.feed: Feed | None = None
         self.paused = False
+        self.trouble = ""
+        """Why the store cannot be read at present."""
         for name, path in SCREENS.items():
             self.add_mode(name, partial(_made, path))
 
     def on_mount(self) -> None:
-        self.register_theme(THEME)
-        self.theme = THEME.name
+        self.run_worker(self._open_store, thread=True, name="open", exit_on_error=False)
         self.switch_mode(self._first)
-        self.call_after_refresh(self._open)
 
     # the store, off the event loop
-
-    def _open(self) -> None:
-        self.run_worker(self._open_store, thread=True, name="open", exit_on_error=False)
 
     def _open_store(self) -> None:
         from engine.errors import ScimlError
@@ -127,10 +126,14 @@ class SciMLApp(App[None]):
     # what the feed says
 
     def _tell(self, message: FeedMessage) -> None:
+        self.trouble = message.text if isinstance(message, FeedFailed) else ""
         self.library.take(message)
         for screen in self.screen_stack:
             if isinstance(screen, FeedScreen):
                 screen.take(message)
+        if not gc.isenabled():  # as it is opened on a terminal: from here on, and not what is there to stay
+            gc.freeze()
+            gc.enable()
 
     on_runs_changed = on_shelf_changed = on_metrics_grew = on_feed_failed = _tell
 
@@ -189,30 +192,11 @@ class SciMLApp(App[None]):
     @property
     def notices(self) -> list[str]:
         """What is to be known all the time, for the bar on top."""
-        return ["paused"] * self.paused + ["read-only"] * self.readonly
+        trouble = [self.trouble] if self.trouble else []
+        return trouble + ["paused"] * self.paused + ["read-only"] * self.readonly
 
 
 def _made(path: str) -> Screen[object]:
     module, _, name = path.partition(":")
     made: Screen[object] = getattr(import_module(module), name)()
     return made
-
-
-def run(
-    home: str | os.PathLike[str] | None = None,
-    *,
-    readonly: bool = False,
-    ascii: bool = False,
-    first: str = "runs",
-    marked: tuple[str, ...] = (),
-) -> None:
-    """Opens the app on this terminal; returns when it is left. Runs go on."""
-
-    def open_client() -> Client:
-        from engine.client import Client
-        from engine.paths import Home
-
-        return Client(Home(home), readonly=readonly)
-
-    palette.use_ascii(ascii)
-    SciMLApp(open_client, readonly=readonly, first=first, marked=marked).run()

@@ -1,7 +1,7 @@
-"""`sciml-tui`: the verbs in one table, the global options, and how an end becomes an exit code.
+"""`sciml-tui`: how a command line becomes an exit code.
 
 Exit codes: 0 done, 1 the work failed, 2 the request was wrong. An error is one message on stderr.
-Neither torch nor the app is imported here: a verb imports what it needs when it runs.
+Without a verb the app is opened at once: the verbs and their parser (`tui.commands`) are imported only for a verb.
 """
 
 from __future__ import annotations
@@ -9,100 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
 
-import typer
+from engine.errors import ScimlError
+from tui.opening import open_app
+from tui.render import message
+from tui.session import PROGRAM, Session
 
-from engine.errors import RequestError, ScimlError
-from tui.render import is_terminal, message, say
-from tui.session import Session
-from tui.verbs import control, data, doctor, export, inspect, listing, run, streams, suites, system, watching
-
-PROGRAM = "sciml-tui"
 INTERRUPTED = 130
-
-app = typer.Typer(name=PROGRAM, rich_markup_mode=None, add_completion=False)
-
-
-def _subcommands(name: str, help: str) -> typer.Typer:
-    group = typer.Typer(rich_markup_mode=None, help=help)
-    app.add_typer(group, name=name)
-    return group
-
-
-app.command("demo")(suites.demo)
-app.command("run")(run.run)
-app.command("ls")(listing.ls)
-app.command("show")(inspect.show)
-app.command("logs")(streams.logs)
-app.command("metrics")(streams.metrics)
-app.command("watch")(watching.watch)
-app.command("diff")(inspect.diff)
-app.command("stop")(control.stop)
-app.command("kill")(control.kill)
-app.command("resume")(control.resume)
-app.command("retry")(control.retry)
-app.command("rm")(control.rm)
-app.command("archive")(control.archive)
-app.command("tag")(control.tag)
-app.command("note")(control.note)
-app.command("export")(export.export)
-
-_data = _subcommands("data", "Datasets: list, look at, make.")
-_data.command("ls")(data.ls_datasets)
-_data.command("show")(data.show_dataset)
-_data.command("make")(data.make)
-
-_models = _subcommands("models", "Trained models: list, look at.")
-_models.command("ls")(data.ls_models)
-_models.command("show")(data.show_model)
-
-_suite = _subcommands("suite", "Figures and tables of the papers: list, run, report.")
-_suite.command("ls")(suites.ls)
-_suite.command("run")(suites.run)
-_suite.command("report")(suites.report)
-
-app.command("gpus")(system.gpus)
-app.command("doctor")(doctor.doctor)
-
-_scheduler = _subcommands("scheduler", "The process that starts runs.")
-_scheduler.command("status")(system.status)
-_scheduler.command("start")(system.start)
-_scheduler.command("stop")(system.stop)
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import version
-
-        say(f"{PROGRAM} {version('sciml-tui')}")
-        raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-def main_options(
-    ctx: typer.Context,
-    home: Annotated[
-        str | None, typer.Option("--home", metavar="DIR", help="Where everything is kept (also: SCIML_TUI_HOME).")
-    ] = None,
-    readonly: Annotated[bool, typer.Option("--readonly", help="Look only: nothing is written or started.")] = False,
-    ascii: Annotated[bool, typer.Option("--ascii", help="Plain ASCII instead of symbols and Greek letters.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
-) -> None:
-    """The terminal experiment manager for scientific machine learning. Without a command it opens the app."""
-    ctx.obj = Session(home, readonly=readonly, ascii=ascii, debug=debug)
-    if ctx.invoked_subcommand is None:
-        open_app(ctx.obj)
-
-
-def open_app(session: Session) -> None:
-    """Raises RequestError where there is no terminal to open it on."""
-    if not (is_terminal() and sys.stdin.isatty()):
-        raise RequestError(f"app: required a terminal, got a pipe or a file; {PROGRAM} --help lists the commands")
-    from tui.app import run as run_app
-
-    run_app(session.home, readonly=session.readonly, ascii=session.ascii)
+FLAGS = ("--readonly", "--ascii", "--debug")
+"""Global options without a value."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,13 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        code = invoke(words)
+        code = _carried_out(words)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader, `head` for one, has seen enough; what is buffered has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
         if debug:
@@ -126,15 +41,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error)
 
 
-def invoke(words: list[str]) -> int:
-    """The command's exit code. Not Typer's own entry, which has its own idea of errors and of broken pipes."""
-    command = typer.main.get_command(app)
-    try:
-        with command.make_context(PROGRAM, words) as context:
-            command.invoke(context)
-    except typer.Exit as end:
-        return end.exit_code
-    return 0
+def _carried_out(words: list[str]) -> int:
+    session = without_verb(words)
+    if session is not None:
+        open_app(session)
+        return 0
+    from tui.commands import invoke
+
+    return invoke(words)
+
+
+def without_verb(words: Sequence[str]) -> Session | None:
+    """What global options alone say; None where there is more, which is for the parser to read."""
+    home: str | None = None
+    given: dict[str, bool] = {}
+    source = iter(words)
+    for word in source:
+        if word == "--home":
+            home = next(source, None)
+            if home is None:
+                return None
+        elif word.startswith("--home="):
+            home = word.removeprefix("--home=")
+        elif word in FLAGS:
+            given[word.removeprefix("--")] = True
+        else:
+            return None
+    return Session(home, **given)
 
 
 def globals_first(words: Sequence[str]) -> list[str]:
@@ -146,7 +79,7 @@ def globals_first(words: Sequence[str]) -> list[str]:
         if word == "--":
             rest.append(word)
             break
-        if word in ("--readonly", "--ascii", "--debug") or word.startswith("--home="):
+        if word in FLAGS or word.startswith("--home="):
             front.append(word)
         elif word == "--home":
             front += [word, *((value,) if (value := next(source, None)) is not None else ())]

@@ -13,6 +13,8 @@ from tui.render import can_show
 if TYPE_CHECKING:
     from engine.client import Client
 
+PROGRAM = "sciml-tui"
+
 
 class Session:
     """One invocation of `sciml-tui`. Verbs find it as `ctx.obj`."""
@@ -35,7 +37,7 @@ class Session:
     def command(self, words: str) -> str:
         """A command line as a person would type it to come back to this home."""
         home = f" --home {shlex.quote(self.home)}" if self.home else ""
-        return f"sciml-tui{home} {words}".rstrip()
+        return f"{PROGRAM}{home} {words}".rstrip()
 
     @property
     def writer(self) -> Client:

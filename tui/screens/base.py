@@ -48,11 +48,11 @@ class FeedScreen(Screen[None]):
         raise NotImplementedError
 
     def take(self, message: FeedMessage) -> None:
-        if isinstance(message, FeedFailed):
-            self.query_one(StatusLine).set_notice(message.text)
+        if not self.is_mounted:  # then it will be resumed, and shows all there is
             return
         self._tell_bar()
-        self.changed(message)
+        if not isinstance(message, FeedFailed):
+            self.changed(message)
 
     def on_screen_resume(self) -> None:
         self._tell_bar()

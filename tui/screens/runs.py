@@ -74,7 +74,7 @@ class RunsScreen(FeedScreen):
         self.table.set_rows({run: runs[run] for run in sorted(runs, reverse=True) if self._lets_through(runs[run])})
         self.table.set_marks(self.sciml.library.marks)
         self._said()
-        self._look_at(self.table.cursor)
+        self._came_to(self.table.cursor)
 
     def changed(self, message: FeedMessage) -> None:
         if isinstance(message, RunsChanged):
@@ -131,10 +131,14 @@ class RunsScreen(FeedScreen):
     # the run under the cursor
 
     def on_run_table_moved(self, message: RunTable.Moved) -> None:
+        self._came_to(message.key)
+
+    def _came_to(self, run: str | None) -> None:
+        """What is known of it is shown at once."""
+        self.query_one(RunCard).show(self._live(run))
         if self._rest is not None:
             self._rest.stop()
         self._rest = self.set_timer(_REST, lambda: self._look_at(self.table.cursor))
-        self.query_one(RunCard).show(self._live(message.key))
 
     def on_run_table_seen(self, message: RunTable.Seen) -> None:
         if self.sciml.feed is not None:

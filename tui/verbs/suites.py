@@ -62,12 +62,12 @@ def demo(ctx: typer.Context, json: Json = False) -> None:
 def _stream(session: Session, suite: Suite) -> None:
     """Starts what is missing and opens the app on its comparison, until it is left; says so where it is left early."""
     from engine.suites import start, state
-    from tui.app import run as run_app
+    from tui.opening import open_app
 
     begun = start(session.writer, suite)
     if not begun.on_their_way:
         return
-    run_app(session.home, ascii=session.ascii, first="compare", marked=tuple(run.id for run in begun.runs.values()))
+    open_app(session, first="compare", marked=tuple(run.id for run in begun.runs.values()))
     if left := state(session.client, suite).on_their_way:
         hint(f"{len(left)} of {len(suite.runs)} runs go on in the background; {session.command(DEMO)} shows them again")
         raise typer.Exit

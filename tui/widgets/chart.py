@@ -17,7 +17,7 @@ _ZOOM, _PAN = 2.0, 0.125
 
 
 class Chart(FrameView, can_focus=True):
-    """Shows a `Plot`. `plot` may be called as often as data come: what is drawn is always the newest."""
+    """Shows a `Plot`, nothing before the first. `plot` may be called as often as data come: the newest is drawn."""
 
     BINDINGS = [*KEYMAP.bindings("chart")]
 
@@ -25,10 +25,11 @@ class Chart(FrameView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.content = content or Plot()
         self.view = View()
+        self._blank = content is None
 
     def plot(self, content: Plot, *, fresh: bool = False) -> None:
         """Draws this content. fresh: it is another chart than before, so zoom, crosshair and limits start anew."""
-        self.content = content
+        self.content, self._blank = content, False
         if fresh:
             self.view = View()
             self._forget_limits()
@@ -40,7 +41,9 @@ class Chart(FrameView, can_focus=True):
             self.view = view
             self.redraw()
 
-    def _spec(self) -> ChartSpec:
+    def _spec(self) -> ChartSpec | None:
+        if self._blank:
+            return None
         return ChartSpec(
             self.content,
             self.size.width,
