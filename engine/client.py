@@ -114,7 +114,7 @@ class Client:
         return self._begin(self._add(specs))
 
     def resume(self, run: str) -> Run:
-        """Continues a run from its checkpoint, as a new attempt.
+        """Continues a run from its checkpoint, as a new attempt; what was skipped because of it waits for it again.
 
         Raises NotPossible; SpecError if its parameters no longer are what its task requires.
         """
@@ -127,7 +127,17 @@ class Client:
             self._require(run, RESUMABLE, "one that was stopped, failed, diverged or lost")
         self.complete([run.spec for run in found])
         config.load(self.home)
-        return self._begin([self._requeued(run) for run in found])
+        with self.catalog.lock():
+            requeued = [self._requeued(run) for run in found]
+            self._wait_again({run.id for run in requeued})
+        return self._begin(requeued)
+
+    def _wait_again(self, resumed: set[str]) -> None:
+        """Runs that were skipped because one of these did not end well wait for it again, and those behind them too."""
+        while resumed:
+            behind = [run for run in self.catalog.by_status({Status.SKIPPED}) if resumed & set(run.spec.needs)]
+            fresh = {"status": Status.BLOCKED, "reason": "", "ended": None}
+            resumed = {run.id for run in behind if self.catalog.transition(run.id, {Status.SKIPPED}, **fresh)}
 
     def _requeued(self, run: Run) -> Run:
         fresh = {

@@ -31,7 +31,8 @@ PROBLEMS: dict[str, Value] = {"system": "poisson", "grid": 32, "validation": 64,
 MODEL: dict[str, Value] = {"model": "fno", "model.width": 16, "model.modes": 8}
 TRAINING: dict[str, Value] = {"batch": 16, "loss": "relative"}
 STEPS: dict[str, Value] = {**TRAINING, "steps": 200, "validations": 10}
-NEARBY, SHIFTED = [1.0, 5.0], [5.0, 10.0]
+NEARBY: Value = [1.0, 5.0]
+SHIFTED: Value = [5.0, 10.0]
 
 
 def _run(key: str, task: str, params: dict[str, Value], seed: int = 0) -> SuiteRun:

@@ -326,6 +326,21 @@ def test_a_run_that_waits_is_stopped_at_once_and_can_be_resumed(alone: Client) -
     assert alone.resume(run.id).status is Status.QUEUED
 
 
+def test_what_was_skipped_because_of_a_run_waits_again_when_it_is_resumed(alone: Client) -> None:
+    [first] = submit(alone)
+    [second] = submit(alone, needs=(first.id,))
+    [third] = submit(alone, needs=(second.id,))
+    [other] = submit(alone, needs=(first.id,))
+    alone.stop(first.id)
+    for run in (second, third):
+        alone.catalog.transition(run.id, {Status.BLOCKED}, status=Status.SKIPPED, reason="needs", ended=1.0)
+    alone.stop(other.id)
+    alone.resume(first.id)
+    again = [alone.run(run.id) for run in (second, third)]
+    assert [(run.status, run.reason, run.ended) for run in again] == [(Status.BLOCKED, "", None)] * 2
+    assert alone.run(other.id).status is Status.STOPPED
+
+
 def test_parameters_are_checked_again_before_a_resume(alone: Client) -> None:
     [run] = submit(alone)
     alone.stop(run.id)
