@@ -32,8 +32,8 @@ STRIDE_X, STRIDE_T = 8, 3
 """The error curve is taken on 32 x 34 points of the grid."""
 
 LOW_LOSS, LARGE_ERROR, PARTED = 1e-3, 0.1, 10.0
-"""A loss below the first with an error above the second, or a residual on fresh points that is so many times the one
-that was trained, is worth a warning."""
+"""A loss below the first is worth a warning if the error is above the second, or if the residual on fresh points is
+above the first and so many times the one that was trained."""
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,11 +127,11 @@ def doubts(loss: float, residual: float, fresh: float, rel_l2: float) -> list[st
     if loss <= LOW_LOSS and rel_l2 > LARGE_ERROR:
         found.append(
             f"the loss is low ({loss:.1e}) but the relative L2 error is {rel_l2:.2g}: "
-            "the equation holds at the points, the solution is another one"
+            "it meets the equation at the points and is not its solution"
         )
-    if loss <= LOW_LOSS and fresh > PARTED * residual:
+    if loss <= LOW_LOSS < fresh and fresh > PARTED * residual:
         found.append(
-            f"the residual on fresh points ({fresh:.1e}) is {fresh / residual:.0f} times that on the training points "
-            f"({residual:.1e}): more points, or new ones at every stage, may help"
+            f"the loss is low ({loss:.1e}) but the mean square residual is {fresh:.1e} on fresh points and "
+            f"{residual:.1e} on those trained: the error hides between the points, of which there are too few"
         )
     return found

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from safetensors.numpy import save_file
 
 from engine.api import Diverged, Reporter, lazy_import
 from experiments.pinns.configuration import Configuration
 from experiments.pinns.monitor import Judgement, Monitor, doubts
 from experiments.pinns.objective import Network, Objective, objective
-from experiments.pinns.optimizers import Evaluation, Stop, drive
+from experiments.pinns.optimizers import Evaluation, Stop, drive, to_array
 from experiments.pinns.problem import Problem, pose
 from experiments.pinns.strategies import Stage, Stages, Trained
 
@@ -99,14 +101,17 @@ class Training:
 
     def _train(self, stage: Stage) -> Trained | None:
         """A stage from where it was left. None if the run was asked to stop."""
-        problem = self._pose(stage.coefficients, TRAINING_POINTS)
+        drawn = len(self._done) if self._job.points.resample == "stage" else 0
+        problem = self._pose(stage.coefficients, TRAINING_POINTS, drawn)
         evaluate = self._counted(objective(self._network, problem))
         self._monitor.judge_by(stage.coefficients)
         every = self._monitor.every(problem)
-        if not self._counts.begun:
+        begins = not self._counts.begun
+        if begins:
             self._begin(stage, evaluate)
+        stop = self._ended(stage, None)
+        if begins:
             self._report(stage, errors=True)
-        stop = self._ended(stage)
         while stop is None:
             if self._reporter.stopping:
                 self._save(now=True)
@@ -115,19 +120,18 @@ class Training:
             self._counts.step += 1
             self._counts.iterations += 1
             self._counts.stage_iterations += 1
-            stop = self._ended(stage) or stop
+            stop = self._ended(stage, stop)
             self._report(stage, errors=stop is not None or self._counts.stage_iterations % every == 0)
             if stop is None:
                 self._save()
         return self._end(stage, stop)
 
-    def _pose(self, coefficients: Any, purpose: int) -> Problem:
+    def _pose(self, coefficients: Any, purpose: int, number: int) -> Problem:
         points = self._job.points
-        drawn = 0 if purpose == TRAINING_POINTS and points.resample == "never" else len(self._done)
         return pose(
             self._job.system,
             coefficients,
-            self._job.sampler.points(self._job.system.axes, points.points, self._rng(purpose, drawn)),
+            self._job.sampler.points(self._job.system.axes, points.points, self._rng(purpose, number)),
             n_initial=points.n_initial,
             n_boundary=points.n_boundary,
             residual_weight=points.residual_weight,
@@ -163,14 +167,14 @@ class Training:
         left = self._job.limits.closures - self._counts.closures
         return left if stage.closures is None else min(left, stage.closures - self._counts.stage_closures)
 
-    def _ended(self, stage: Stage) -> Stop | None:
-        """Raises Diverged where the loss is not finite."""
+    def _ended(self, stage: Stage, stop: Stop | None) -> Stop | None:
+        """Why the stage is over, if it is; `stop` is what the optimiser says. Raises Diverged for a loss not finite."""
         loss = self._minimiser.at.loss
-        if not math.isfinite(loss):
+        if stop is Stop.NOT_FINITE or not math.isfinite(loss):
             raise Diverged("loss", self._counts.step)
         if loss <= stage.target:
             return Stop.TARGET
-        return Stop.CLOSURES if self._left(stage) <= 0 else None
+        return Stop.CLOSURES if self._left(stage) <= 0 else stop
 
     def _report(self, stage: Stage, *, errors: bool) -> None:
         at, counts = self._minimiser.at, self._counts
@@ -190,9 +194,7 @@ class Training:
     def _end(self, stage: Stage, stop: Stop) -> Trained:
         at, counts = self._minimiser.at, self._counts
         with self._monitor.timed():
-            judgement, fresh = self._judged(stage.coefficients)
-            for doubt in doubts(at.loss, at.terms["residual"], fresh, judgement.rel_l2):
-                self._reporter.warn(f"{stage.name}: {doubt}")
+            judgement, fresh = self._judged(stage.coefficients, len(self._done))
             self._reporter.stage(
                 stage.name,
                 step=counts.step,
@@ -205,19 +207,23 @@ class Training:
                 **judgement.figures,
             )
             self._reporter.fields(counts.step, **self._monitor.fields(judgement))
-        parameters = self._minimiser.x.double().cpu().numpy().copy()
-        return Trained(loss=at.loss, closures=counts.stage_closures, stop=str(stop), parameters=parameters)
+        return Trained(
+            loss=at.loss, closures=counts.stage_closures, stop=str(stop), parameters=to_array(self._minimiser.x)
+        )
 
-    def _judged(self, coefficients: Any) -> tuple[Judgement, float]:
-        """Errors on the whole grid, and the mean square residual at points that were not trained."""
-        fresh = objective(self._network, self._pose(coefficients, FRESH_POINTS))
+    def _judged(self, coefficients: Any, number: int) -> tuple[Judgement, float]:
+        """Errors on the whole grid, and the mean square residual at points that stage `number` was not trained on."""
+        fresh = objective(self._network, self._pose(coefficients, FRESH_POINTS, number))
         return self._monitor.judge(self._minimiser.x, coefficients), fresh(self._minimiser.x).terms["residual"]
 
     # The run as a whole
 
     def _finish(self) -> None:
+        at = self._minimiser.at
         with self._monitor.timed():
-            judgement, fresh = self._judged(self._job.coefficients)
+            judgement, fresh = self._judged(self._job.coefficients, len(self._done) - 1)
+            for doubt in doubts(at.loss, at.terms["residual"], fresh, judgement.rel_l2):
+                self._reporter.warn(doubt)
         self._reporter.summary(
             **judgement.figures,
             fresh_residual=fresh,
@@ -225,6 +231,14 @@ class Training:
             parameters=self._job.size,
             **self._figures(),
         )
+        self._reporter.artifact(self._network_file(), parameters=self._job.size)
+
+    def _network_file(self) -> Path:
+        """The trained parameters, with what the model was built from."""
+        path = self._reporter.folder / "network.safetensors"
+        built = {"settings": msgspec.json.encode(self._job.model_settings).decode(), "axes": str(self._network.axes)}
+        save_file({"parameters": to_array(self._minimiser.x)}, path, metadata=built)
+        return path
 
     def _figures(self) -> dict[str, Any]:
         """What is known of a run wherever it is."""

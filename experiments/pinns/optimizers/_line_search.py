@@ -36,7 +36,7 @@ class Trial(NamedTuple):
 def strong_wolfe(
     x: torch.Tensor, direction: torch.Tensor, start: Trial, step: float, budget: int, tolerance: float
 ) -> Steps[Trial]:
-    """The best trial that was found; `start` itself where none is lower.
+    """The best trial that was found; `start` itself where none is lower, one that is not finite where all are.
 
     start: the trial of step 0. step: the first to try. budget: evaluations allowed. tolerance: a bracket that moves no
     parameter by more is left.
@@ -73,6 +73,8 @@ class _Search:
         """Two trials with an acceptable step between them, or one that is acceptable."""
         before, count = self._start, 0
         trial = yield from self._finite(step, 0.0)
+        if not math.isfinite(trial.loss):
+            return (trial,)
         while self._left:
             if self._too_high(trial) or (count > 1 and trial.loss >= before.loss):
                 return before, trial

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from engine.api import Spec
 from experiments.pinns.optimizers import Evaluation, Steps, Stop, to_array, to_tensor
-from experiments.pinns.optimizers._line_search import Trial, strong_wolfe
+from experiments.pinns.optimizers._line_search import MOST, Trial, strong_wolfe
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +62,9 @@ class Descent:
         found = yield from strong_wolfe(
             self.x, direction, Trial(0.0, start, slope), step, budget, settings.tolerance_change
         )
-        if found.step == 0:
+        if not math.isfinite(found.loss) and budget >= MOST:
+            return Stop.NOT_FINITE
+        if found.step == 0 or not math.isfinite(found.loss):
             return self._stuck(Stop.LINE_SEARCH)
         self.x, self.at = self.x.add(direction, alpha=found.step), found.at
         self._fresh = False

@@ -94,8 +94,7 @@ def _add_rank_two(
 ) -> None:
     """matrix ← scale · matrix + a u uᵀ + c (u vᵀ + v uᵀ) + d v vᵀ, as two symmetric updates of rank one.
 
-    They are the principal axes of the 2 x 2 form over the normalised u and v. The matrix stays symmetric to the last
-    bit.
+    They are the principal axes of the 2 x 2 form over the normalised u and v, so that either may be small.
     """
     p, q = float(u.norm()), float(v.norm())
     a, c, d = a * p * p, c * p * q, d * q * q

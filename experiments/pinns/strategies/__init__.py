@@ -40,7 +40,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
-    """How a stage ended. parameters: the flat vector, float64."""
+    """How a stage ended. parameters: the flat vector."""
 
     loss: float
     closures: int

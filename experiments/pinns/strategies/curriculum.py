@@ -25,7 +25,7 @@ class Settings(Spec, frozen=True, kw_only=True):
     )
     values: Annotated[
         tuple[float, ...], Meta(description="Its value in every stage, in place of start and step; ends at the target")
-    ] = ()
+    ] = []
     target: Annotated[float, Meta(ge=0, description="A stage before the last ends once the loss is at most this")] = (
         1e-4
     )
@@ -39,7 +39,7 @@ def chosen(settings: Settings, target: Target) -> str:
 def values(settings: Settings, target: Target) -> tuple[float, ...]:
     """The coefficient in every stage; settings are as `check` wants them."""
     if settings.values:
-        return settings.values
+        return tuple(settings.values)
     start, step, end = _line(settings, target)
     count = math.ceil((end - start) / step * (1 - 1e-12))
     return (*(start + i * step for i in range(count)), end)
@@ -74,11 +74,11 @@ def check(settings: Settings, target: Target) -> list[Problem]:
     return []
 
 
-def _check_values(given: tuple[float, ...], name: str, end: float) -> list[Problem]:
+def _check_values(given: list[float], name: str, end: float) -> list[Problem]:
     required = ""
     if given[-1] != end:
         required = f"values that end at the target, {name}={end:g}"
-    elif len(set(given)) < len(given) or list(given) not in (sorted(given), sorted(given, reverse=True)):
+    elif len(set(given)) < len(given) or given not in (sorted(given), sorted(given, reverse=True)):
         required = "values that rise, or fall, from stage to stage"
     return [Problem("strategy.values", required, ",".join(f"{value:g}" for value in given))] if required else []
 

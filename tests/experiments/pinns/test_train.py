@@ -1,0 +1,245 @@
+"""Whole runs, small ones: what they report, that they repeat, and that they can be stopped and resumed anywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from engine.api import Diverged
+from engine.recorder import Recorder
+from experiments.pinns import configuration, train
+
+Run = Callable[..., Recorder]
+BUDGET = {"optimizer.closures": 100}
+REACTION = {
+    "system": "reaction",
+    "rho": 2.0,
+    "strategy": "curriculum",
+    "strategy.closures": 15,
+    "optimizer.closures": 50,
+}
+
+
+def curve(recorder: Recorder) -> list[tuple[int, dict[str, float]]]:
+    """All points, but for the time, which no run repeats."""
+    return [
+        (step, {name: value for name, value in values.items() if name != "seconds"}) for step, values in recorder.points
+    ]
+
+
+def weights(recorder: Recorder) -> np.ndarray:
+    return load_file(recorder.artifacts["network.safetensors"].path)["parameters"]
+
+
+def test_a_run_reports_every_iteration(run: Run) -> None:
+    recorder = run({"beta": 1.0, "optimizer.closures": 20})
+    assert [step for step, _ in recorder.points] == list(range(recorder.figures["iterations"] + 1))
+    for _, values in recorder.points:
+        assert values["beta"] == 1.0
+        parts = values["loss_residual"] + values["loss_initial"] + values["loss_boundary"]
+        assert values["loss"] == pytest.approx(parts)
+        assert values["gradient_norm"] > 0 and values["seconds"] > 0
+    losses = [values["loss"] for _, values in recorder.points]
+    assert losses == sorted(losses, reverse=True)
+    closures = [values["closures"] for _, values in recorder.points]
+    assert closures[0] == 1 and closures[-1] == recorder.figures["closures"] == 20
+    assert closures == sorted(closures)
+
+
+def test_errors_are_reported_at_both_ends_of_a_stage_and_at_even_spaces_between(run: Run) -> None:
+    recorder = run({"beta": 1.0, "optimizer.closures": 60, "points": 600})
+    *steps, last = (step for step, values in recorder.points if "rel_l2" in values)
+    assert steps[0] == 0 and last == recorder.points[-1][0]
+    assert len(steps) > 3 and len({after - before for before, after in pairwise(steps)}) == 1
+    first, last = (recorder.points[i][1] for i in (0, -1))
+    assert last["rel_l2"] == pytest.approx(recorder.figures["rel_l2"], rel=0.05)
+    assert last["rel_l2"] < first["rel_l2"]
+
+
+def test_the_weight_of_the_residual_enters_the_loss(run: Run) -> None:
+    values = run({"beta": 1.0, "optimizer.closures": 5, "lambda": 0.1}).points[0][1]
+    parts = 0.1 * values["loss_residual"] + values["loss_initial"] + values["loss_boundary"]
+    assert values["loss"] == pytest.approx(parts)
+
+
+def test_a_curriculum_carries_its_weights_from_stage_to_stage(run: Run) -> None:
+    recorder = run(REACTION)
+    assert list(recorder.stages) == ["ρ=1", "ρ=2"]
+    first, second = recorder.stages.values()
+    assert (first["rho"], second["rho"]) == (1.0, 2.0)
+    assert (first["stop_reason"], first["closures"]) == ("closures", 15)
+    assert (second["stop_reason"], second["closures"]) == ("closures", 35)
+    assert recorder.figures["stop_reason"] == "closures"
+    points = dict(recorder.points)
+    before, after = points[second["step"] - 1], points[second["step"]]
+    assert (before["rho"], after["rho"]) == (1.0, 2.0)
+    # the same network: against the target it is as good as it was
+    assert after["rel_l2"] == before["rel_l2"]
+    assert before["rel_l2_stage"] != before["rel_l2"] and after["rel_l2_stage"] == after["rel_l2"]
+
+
+def test_a_stage_ends_at_its_loss_target(run: Run) -> None:
+    recorder = run({**REACTION, "strategy.target": 0.02, "strategy.closures": 40, "optimizer.closures": 120})
+    first = recorder.stages["ρ=1"]
+    assert first["stop_reason"] == "loss target"
+    assert first["loss"] <= 0.02 and first["closures"] < 40
+    done = run({"beta": 1.0, "optimizer.target": 10.0})
+    assert done.figures["stop_reason"] == "loss target" and done.figures["iterations"] == 0
+
+
+def test_fields_and_errors_are_those_of_the_stage(run: Run) -> None:
+    recorder = run(REACTION)
+    for (step, fields), stage in zip(recorder.stored_fields, recorder.stages.values(), strict=True):
+        assert step == stage["ended"]
+        assert fields["x"].shape == (256,) and fields["t"].shape == (100,)
+        error = fields["predicted"].astype(float) - fields["reference"]
+        np.testing.assert_allclose(fields["error"], error, atol=1e-6)
+        assert stage["rel_l2"] == pytest.approx(np.linalg.norm(error) / np.linalg.norm(fields["reference"]), rel=1e-5)
+        assert stage["abs_err"] == pytest.approx(np.abs(error).mean(), rel=1e-5)
+        assert stage["linf"] == pytest.approx(np.abs(error).max(), rel=1e-5)
+    assert recorder.figures["rel_l2"] == stage["rel_l2"]
+    assert recorder.figures["fresh_residual"] == stage["fresh_residual"]
+
+
+def test_the_residual_on_fresh_points_is_of_other_points(run: Run) -> None:
+    recorder = run({"beta": 1.0, "optimizer.closures": 30})
+    trained = recorder.points[-1][1]["loss_residual"]
+    assert recorder.figures["fresh_residual"] != trained
+    assert recorder.figures["fresh_residual"] == pytest.approx(trained, rel=2)
+
+
+@pytest.mark.parametrize("resample", ["stage", "never"])
+def test_points_are_drawn_anew_for_each_stage_if_so_wished(run: Run, resample: str) -> None:
+    """With the same points, a curriculum that stands still goes on from the very same loss."""
+    settings = {"beta": 1e-9, "strategy": "curriculum", "strategy.values": "0,1e-9", "strategy.closures": 8}
+    recorder = run({**settings, "optimizer.closures": 16, "resample": resample})
+    begin = recorder.stages["β=1e-09"]["step"]
+    points = dict(recorder.points)
+    assert (points[begin]["loss"] == pytest.approx(points[begin - 1]["loss"], rel=1e-6)) == (resample == "never")
+
+
+@pytest.mark.parametrize("optimizer", ["ssbfgs", "lbfgs"])
+def test_the_same_seed_gives_the_same_curve_bit_for_bit(run: Run, optimizer: str) -> None:
+    params = {**REACTION, "optimizer": optimizer}
+    one, same, other = run(params, seed=3), run(params, seed=3), run(params, seed=4)
+    assert curve(one) == curve(same)
+    assert curve(one) != curve(other)
+
+
+def test_runs_do_not_lean_on_global_random_numbers(run: Run) -> None:
+    import torch
+
+    one = run(REACTION)
+    torch.manual_seed(99)
+    np.random.seed(99)
+    assert curve(run(REACTION)) == curve(one)
+
+
+@pytest.mark.parametrize("optimizer", ["ssbfgs", "ssbroyden", "lbfgs"])
+@pytest.mark.parametrize("stop_at", [0, 4, 21])
+def test_a_stopped_run_resumes_to_the_same_weights(run: Run, optimizer: str, stop_at: int) -> None:
+    params = {**REACTION, "optimizer": optimizer, "optimizer.closures": 70}
+    whole = run(params)
+    expected = weights(whole)
+    stopped = run(params, stop_at=stop_at)
+    assert stopped.points[-1][0] == stop_at
+    assert stopped.figures["stop_reason"] == "stopped"
+    step, state = stopped.checkpoints[-1]
+    assert step == stop_at
+    resumed = run(params, state=state)
+    assert np.array_equal(weights(resumed), expected)
+    assert curve(stopped) + curve(resumed) == curve(whole)
+    for name in ("loss", "rel_l2", "closures", "iterations", "stop_reason", "fresh_residual"):
+        assert resumed.figures[name] == whole.figures[name]
+
+
+def test_every_checkpoint_leads_to_the_same_end(run: Run) -> None:
+    """Those in the middle of a stage, those at the ends of stages, and the one after the last."""
+    whole = run(REACTION, every=0.0)
+    expected = weights(whole)
+    ends = {stage["ended"] for stage in whole.stages.values()}
+    assert ends <= {step for step, _ in whole.checkpoints}
+    for step, state in whole.checkpoints[:: max(1, len(whole.checkpoints) // 6)] + whole.checkpoints[-1:]:
+        resumed = run(REACTION, state=state)
+        assert np.array_equal(weights(resumed), expected), f"from step {step}"
+        assert curve(resumed) == curve(whole)[step + 1 :]
+
+
+def test_a_checkpoint_survives_the_engines_own_format(run: Run, tmp_path: Path) -> None:
+    from engine import checkpoint
+
+    stopped = run(REACTION, stop_at=5)
+    file = tmp_path / "state" / "step-5.safetensors"
+    checkpoint.save(file, stopped.checkpoints[-1][1])
+    assert np.array_equal(weights(run(REACTION, state=checkpoint.load(file))), weights(run(REACTION)))
+
+
+@pytest.mark.parametrize("optimizer", ["ssbfgs", "lbfgs"])
+@pytest.mark.parametrize("at", [0, 12, 30])
+def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(
+    complete: Callable[..., Any], tmp_path: Path, at: int, optimizer: str
+) -> None:
+    """From the start, in the middle of a stage, at the start of a stage."""
+    job = configuration.read(complete(**{**REACTION, **BUDGET, "optimizer": optimizer, "strategy.closures": 30}))
+    calls = 0
+
+    def breaks_down(c: Any, d: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return -c.rho * d.u * (1 - d.u) * (math.nan if calls > at else 1.0)
+
+    broken = msgspec.structs.replace(job, system=msgspec.structs.replace(job.system, nonlinear=breaks_down))
+    recorder = Recorder(tmp_path)
+    with pytest.raises(Diverged, match="loss is not finite at step") as raised:
+        train.Training(broken, recorder).run()
+    assert raised.value.step == len(recorder.points)
+    assert all(math.isfinite(values["loss"]) for _, values in recorder.points)
+
+
+def test_single_precision_runs_in_single_precision(run: Run) -> None:
+    recorder = run({"beta": 1.0, "optimizer.closures": 20, "dtype": "float32"})
+    assert weights(recorder).dtype == np.float32
+    assert recorder.figures["rel_l2"] < recorder.points[0][1]["rel_l2"]
+
+
+def test_another_network_is_trained_by_automatic_differentiation(run: Run) -> None:
+    recorder = run({"beta": 1.0, "optimizer.closures": 30, "model.activation": "sin"})
+    assert recorder.points[-1][1]["loss"] < 0.3 * recorder.points[0][1]["loss"]
+
+
+def test_a_low_loss_that_is_not_success_is_warned_of(run: Run) -> None:
+    """Two points are met exactly, and say nothing of the solution."""
+    recorder = run({"beta": 30.0, "points": 2, "optimizer.closures": 600, "optimizer.target": 1e-4, "model.width": 12})
+    assert recorder.figures["stop_reason"] == "loss target"
+    assert recorder.figures["rel_l2"] > 0.5
+    assert any("relative L2 error" in text for text in recorder.warnings)
+    assert any("fresh points" in text for text in recorder.warnings)
+
+
+def test_a_run_that_succeeds_warns_of_nothing_and_is_cheap_to_watch(run: Run) -> None:
+    """The curriculum of the paper's failing case, with the default network, optimiser and points."""
+    recorder = run(
+        {
+            "system": "reaction",
+            "rho": 5.0,
+            "strategy": "curriculum",
+            "points": 500,
+            "n_initial": 128,
+            "n_boundary": 64,
+            "model.width": 20,
+            "model.depth": 4,
+            "optimizer.target": 1e-7,
+        },
+        seed=1,
+    )
+    assert recorder.figures["rel_l2"] < 2e-2
+    assert recorder.warnings == []
+    assert 0 < recorder.figures["monitoring_share"] < 0.5  # a bound that a busy machine keeps; see benchmarks.pinn
