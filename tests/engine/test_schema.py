@@ -192,7 +192,7 @@ def test_references_are_found_in_single_values_and_lists_and_can_be_replaced() -
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1).filter(
-    lambda w: w not in ("none", "null")
+    lambda w: w.lower() not in ("none", "null")
 )
 typed_values = st.one_of(
     st.tuples(st.just({"type": "number"}), numbers),
