@@ -36,6 +36,12 @@ SCREENS = {
 """Screens that a key leads to, imported when they are first shown."""
 
 
+def _made(path: str) -> Screen[object]:
+    module, _, name = path.partition(":")
+    made: Screen[object] = getattr(import_module(module), name)()
+    return made
+
+
 class Library:
     """What the feed has told so far: all that screens show without asking the store."""
 
@@ -76,6 +82,8 @@ class SciMLApp(App[None]):
 
     BINDINGS = [*KEYMAP.bindings("app")]
     CSS_PATH = "app.tcss"
+    MODES = {name: partial(_made, path) for name, path in SCREENS.items()}
+    DEFAULT_MODE = "runs"
     TITLE = "sciml-tui"
     ENABLE_COMMAND_PALETTE = True
 
@@ -99,11 +107,11 @@ class SciMLApp(App[None]):
         self.paused = False
         self.trouble = ""
         """Why the store cannot be read at present."""
-        for name, path in SCREENS.items():
-            self.add_mode(name, partial(_made, path))
+
+    def on_load(self) -> None:
+        self.run_worker(self._open_store, thread=True, name="open", exit_on_error=False)
 
     def on_mount(self) -> None:
-        self.run_worker(self._open_store, thread=True, name="open", exit_on_error=False)
         self.switch_mode(self._first)
 
     # the store, off the event loop
@@ -194,9 +202,3 @@ class SciMLApp(App[None]):
         """What is to be known all the time, for the bar on top."""
         trouble = [self.trouble] if self.trouble else []
         return trouble + ["paused"] * self.paused + ["read-only"] * self.readonly
-
-
-def _made(path: str) -> Screen[object]:
-    module, _, name = path.partition(":")
-    made: Screen[object] = getattr(import_module(module), name)()
-    return made

@@ -52,6 +52,7 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
         width: 1fr;
         height: 1fr;
         overflow-x: hidden;
+        overflow-y: scroll;
         scrollbar-size-vertical: 1;
         & > .table--header { color: $foreground 60%; }
         & > .table--sorted { color: $foreground; text-style: bold; }
@@ -393,7 +394,7 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._tell_seen()
 
     def _fit_columns(self) -> None:
-        self._placed = layout(self.columns, self.scrollable_content_region.width - _MARGIN - 1)
+        self._placed = layout(self.columns, self.scrollable_content_region.width - _MARGIN)
         self.virtual_size = Size(self.size.width, len(self._shown) + 1)
 
     # Drawing.
@@ -453,7 +454,7 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
             words = f"{text.truncate(column.header, width - 2)} {arrow}" if by_this else column.header
             style = self._style("sorted") if by_this else muted
             segments += [Segment(text.fit(text.shown(words), width, column.align), style), Segment(" " * GAP, muted)]
-        return Strip(segments).adjust_cell_length(self.size.width, muted)
+        return Strip(_joined(segments)).adjust_cell_length(self.size.width, muted)
 
     def _row(self, key: str) -> Strip:
         base = self._style("cursor" if key == self.cursor else "")
@@ -464,7 +465,7 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
         for column, _, width in self._placed:
             segments += self._cell(column.show(column.value(record), width), width, column.align, base)
             segments.append(Segment(" " * GAP, base))
-        return Strip(segments).adjust_cell_length(self.size.width, base)
+        return Strip(_joined(segments)).adjust_cell_length(self.size.width, base)
 
     def _cell(self, cell: Cell, width: int, align: str, base: Style) -> list[Segment]:
         if isinstance(cell, str):
@@ -493,3 +494,14 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
             return Strip.blank(self.size.width, self._style(""))
         style = self._style("muted" if line else "message")
         return Strip([Segment(text.fit(lines[line], self.size.width, "center"), style)])
+
+
+def _joined(segments: Iterable[Segment]) -> list[Segment]:
+    """As few pieces as can be, so few bytes over the wire: a blank takes the ink of what stands before it."""
+    joined: list[Segment] = []
+    for words, style, _ in segments:
+        if joined and (style == joined[-1].style or not words.strip(" ")):
+            joined[-1] = Segment(joined[-1].text + words, joined[-1].style)
+        else:
+            joined.append(Segment(words, style))
+    return joined

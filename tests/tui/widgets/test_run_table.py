@@ -189,7 +189,7 @@ async def test_marked_rows_have_the_stripe_of_their_colour() -> None:
     async with shown(runs("a", "b", "c"), colours=colours) as (table, _):
         table.set_marks(["c", "a"])
         stripes = [next(iter(table.render_line(y))) for y in (1, 2, 3)]
-        assert [stripe.text for stripe in stripes] == ["▌", " ", "▌"]
+        assert [stripe.text[0] for stripe in stripes] == ["▌", " ", "▌"]
         assert stripes[2].style.color.get_truecolor().hex == SERIES[0] == colours.of("c")
         assert stripes[0].style.color.get_truecolor().hex == SERIES[1] == colours.of("a")
 
