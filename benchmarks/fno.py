@@ -8,8 +8,9 @@ squared errors, backward and the same fused Adam. Both get all four channels ove
 ratio_neuralop_step: seconds of the peer's step over ours, the median over interleaved pairs; above 1 is faster.
 ratio_neuralop_memory: peak memory of our steps over the peer's, each in a process of its own and above what is resident
     before model and data are made; below 1 is smaller.
-samples_per_s_poisson: 128 x 128, float32, in memory. written_per_s_poisson: the same into a dataset with its
-    hash, on the clock of the wall.
+samples_per_s_poisson, .._advection_diffusion, .._helmholtz: 128 x 128, float32, in memory; of the mean over blocks, so
+    that what is drawn again counts.
+written_per_s_poisson: the same into a dataset with its hash, on the clock of the wall.
 generate_mb: peak memory of making 32768 such samples, a block at a time, above what is resident after importing torch.
 """
 
@@ -23,11 +24,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from benchmarks._figures import report
+
+if TYPE_CHECKING:
+    from experiments.operators.recipe import Recipe
 
 ROUNDS, GRID, BATCH, CHANNELS = 15, 64, 16, 4
 Step = Callable[[], torch.Tensor]
@@ -132,19 +137,30 @@ def _resident(key: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
 
-def _recipe() -> object:
+def _recipe(system: str = "poisson") -> Recipe:
     from experiments.operators.recipe import Recipe
+    from experiments.operators.system import find
 
-    return Recipe(system="poisson", range=(1.0, 5.0), grid=128, dtype="float32", seed=0)
+    low, high = find(system).range["default"]
+    return Recipe(system=system, range=(low, high), grid=128, dtype="float32", seed=0)
+
+
+def made_per_second(system: str) -> float:
+    from experiments.operators import generate
+
+    recipe = _recipe(system)
+    generate.make_block(recipe, "train", 0)
+    seconds = statistics.mean(_seconds(lambda n=n: generate.make_block(recipe, "train", n)) for n in range(40))
+    return generate.BLOCK / seconds
 
 
 def generation() -> dict[str, float]:
     from experiments.operators import data, generate
     from experiments.operators.recipe import Sizes
+    from experiments.operators.system import systems
 
+    made = {f"samples_per_s_{system}": made_per_second(system) for system in systems()[0]}
     recipe, block = _recipe(), generate.BLOCK
-    generate.make_block(recipe, "train", 0)
-    made = statistics.median(_seconds(lambda n=n: generate.make_block(recipe, "train", n)) for n in range(40))
     sizes = Sizes(train=2048, validation=1, test=1)
 
     def write() -> None:
@@ -160,11 +176,7 @@ def generation() -> dict[str, float]:
         written = statistics.median(_seconds(write, time.perf_counter) for _ in range(3))
     memory = _measured("generate")
     print(f"making 32768 samples       {memory:.0f} MB above the import of torch")
-    return {
-        "samples_per_s_poisson": block / made,
-        "written_per_s_poisson": sizes.train / written,
-        "generate_mb": memory,
-    }
+    return {**made, "written_per_s_poisson": sizes.train / written, "generate_mb": memory}
 
 
 def main() -> None:

@@ -68,6 +68,7 @@ def _attributes(recipe: Recipe, sizes: Sizes, system: System) -> dict[str, Any]:
         "seed": recipe.seed,
         "title": system.title,
         "equation": system.equation,
+        "conditions": system.conditions,
         "publication": system.source,
         "domain": "unit square, periodic; axes (sample, x, y); all quantities dimensionless",
         "source_norm_median": 0.0,

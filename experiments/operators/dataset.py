@@ -66,10 +66,11 @@ class DatasetTask:
         )
 
     def check(self, params: Params, /) -> list[Problem]:
-        name = settings(Making, params).publish
-        if not name or re.fullmatch(r"[^\W_][\w.-]*", name):
-            return []
-        return [Problem("publish", "a name of letters, digits, _, . and -, a letter or digit first", name)]
+        problems, name = recipes.problems_of(recipes.recipe_of(params)), settings(Making, params).publish
+        if name and not re.fullmatch(r"[^\W_][\w.-]*", name):
+            required = "a name of letters, digits, _, . and -, a letter or digit first"
+            problems.append(Problem("publish", required, name))
+        return problems
 
     def estimate(self, params: Params, /) -> Estimate:
         recipe, sizes = recipes.recipe_of(params), recipes.sizes_of(params)

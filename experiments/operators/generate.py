@@ -15,11 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from engine.api import TaskError
 from experiments.operators import sources, spectral
 from experiments.operators.recipe import Recipe, Split
 from experiments.operators.system import find
 
 BLOCK = 64
+REDRAWS = 1000
+"""How often what a system does not accept is drawn again before it is given up."""
 
 
 class Samples(NamedTuple):
@@ -34,6 +37,11 @@ class Samples(NamedTuple):
     def part(self, chosen: slice | torch.Tensor) -> Samples:
         index = chosen if isinstance(chosen, slice) else chosen.cpu().numpy()
         return Samples(self.source[chosen], self.solution[chosen], self.coefficients[index], self.drawn[index])
+
+    def replace(self, places: np.ndarray, others: Samples) -> None:
+        """Puts `others` to these places."""
+        self.source[places], self.solution[places] = others.source, others.solution
+        self.coefficients[places], self.drawn[places] = others.coefficients, others.drawn
 
     @staticmethod
     def joined(parts: list[Samples]) -> Samples:
@@ -51,23 +59,31 @@ def stream(recipe: Recipe, split: Split, block: int) -> np.random.Generator:
 
 
 def make_block(recipe: Recipe, split: Split, block: int, device: str = "cpu") -> Samples:
-    """The 64 samples of one block. Draws again what the system does not accept."""
+    """The 64 samples of one block. Draws again what the system does not accept, of the same sparsity.
+
+    Raises TaskError where the system accepts nothing.
+    """
     rng, system = stream(recipe, split, block), find(recipe.system)
-    parts, missing = [], BLOCK
-    while missing > 0:
-        candidates = _solved(recipe, rng, device)
-        if system.accepted is not None:
-            candidates = candidates.part(system.accepted(candidates.solution))
-        parts.append(candidates.part(slice(missing)))
-        missing -= len(candidates.source)
-    return Samples.joined(parts)
+    samples = _solved(recipe, rng, np.resize(sources.SPARSITY, BLOCK), device)
+    if system.accepted is None:
+        return samples
+    refused = np.flatnonzero(~system.accepted(samples.solution).cpu().numpy())
+    for _ in range(REDRAWS):
+        if len(refused) == 0:
+            return samples
+        again = _solved(recipe, rng, samples.drawn[refused, -1], device)
+        samples.replace(refused, again)
+        refused = refused[~system.accepted(again.solution).cpu().numpy()]
+    low, high = recipe.range
+    raise TaskError(f"range: required one of which {recipe.system} accepts samples, got none in {low:g}:{high:g}")
 
 
-def _solved(recipe: Recipe, rng: np.random.Generator, device: str) -> Samples:
+def _solved(recipe: Recipe, rng: np.random.Generator, sparsity: np.ndarray, device: str) -> Samples:
+    """A sample for each sparsity, (count,)."""
     system, dtype = find(recipe.system), getattr(torch, recipe.dtype)
-    lattice, sparsity = sources.amplitudes(rng, BLOCK)
-    drawn = system.draw(rng, BLOCK, *recipe.range)
-    source = sources.mixture(lattice, recipe.grid, dtype, device)
+    lattice = sources.amplitudes(rng, sparsity)
+    drawn = system.draw(rng, len(sparsity), *recipe.range)
+    source = sources.mixture(lattice, recipe.grid, dtype, device, zero_mean=system.zero_mean)
     transform = spectral.transform(recipe.grid, dtype, device)
     spectrum = transform.analyse(source)
     coefficients = system.coefficients_of(drawn, spectrum, transform.modes)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from engine.api import Params, Spec, describe_struct, settings
-from experiments.operators.system import System, systems
+from engine.api import Params, Problem, Spec, describe_struct, settings
+from experiments.operators.system import System, find, systems
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -81,6 +81,12 @@ def _choice(system: System) -> dict[str, Any]:
         "facts": {"coefficients": dict(system.coefficients)},
         "properties": {"range": dict(system.range)},
     }
+
+
+def problems_of(recipe: Recipe) -> list[Problem]:
+    """What is wrong with the range and cannot be said by a schema."""
+    unfit = find(recipe.system).unfit
+    return unfit(*recipe.range) if unfit else []
 
 
 def recipe_of(params: Params) -> Recipe:

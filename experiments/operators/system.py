@@ -23,6 +23,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     """A system as data and functions. All quantities are dimensionless but for the units named.
 
     equation: as a person reads it. label: a format string over a run's parameters.
+    conditions: what else holds of every sample and is to be stated in the data.
+    zero_mean: whether the mean of a source is taken off, as an equation without a term in u itself requires.
     range: JSON Schema of the parameter `range`, whose two ends bound what is varied.
     drawn: {name: meaning} of the random parameters of a sample. coefficients: {name: meaning} of what the operator
     consists of, in the order of a model's input channels.
@@ -33,6 +35,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     symbol(coefficients, modes): what the operator multiplies each mode with, (count, kx, ky), real or complex;
         coefficients are (count, coefficients, 1, 1). Where it is zero, f and u have no such mode.
     accepted(solution): which samples are kept, (count,), others being drawn again; None: all.
+    unfit(low, high): what is wrong with a range that its schema cannot say; None: nothing.
     """
 
     title: str
@@ -40,6 +43,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     equation: str
     source: str = ""
     label: str
+    conditions: str = ""
+    zero_mean: bool = True
     range: Mapping[str, Any]
     drawn: Mapping[str, str]
     coefficients: Mapping[str, str]
@@ -47,6 +52,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     coefficients_of: Callable[[Mapping[str, np.ndarray], torch.Tensor, Modes], np.ndarray]
     symbol: Callable[[torch.Tensor, Modes], torch.Tensor]
     accepted: Callable[[torch.Tensor], torch.Tensor] | None = None
+    unfit: Callable[[float, float], list[Problem]] | None = None
 
     @property
     def channels(self) -> tuple[str, ...]:

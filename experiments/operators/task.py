@@ -103,17 +103,21 @@ class OperatorTask:
         )
 
     def check(self, params: Params, /) -> list[Problem]:
-        mode = params["mode"]
+        mode, recipe = params["mode"], recipes.recipe_of(params)
+        problems = recipes.problems_of(recipe)
         if mode in FROM_INIT:
-            missing = Problem("init", "a run whose weights to begin with", "nothing", f"mode={mode} needs one")
-            return [] if params.get("init") else [missing]
+            if not params.get("init"):
+                missing = Problem("init", "a run whose weights to begin with", "nothing", f"mode={mode} needs one")
+                problems.append(missing)
+            return problems
         try:
             key, spec = models.chosen(params)
         except SpecError as error:
-            return list(error.problems)
-        problems = models.find(key).unfit(spec, recipes.recipe_of(params).grid)
+            return [*problems, *error.problems]
         own = params["model"] == key  # of a published size, it is the choice that does not fit
-        return [Problem(f"model.{p.field}" if own else "model", p.required, p.got, p.hint) for p in problems]
+        for p in models.find(key).unfit(spec, recipe.grid):
+            problems.append(Problem(f"model.{p.field}" if own else "model", p.required, p.got, p.hint))
+        return problems
 
     def estimate(self, params: Params, /) -> Estimate:
         if params["mode"] not in FRESH:

@@ -44,6 +44,7 @@ SYSTEM = System(
     equation="-∇·K∇u = f,  K = 0.01 Rᵀ diag(1, e) R,  periodic, zero mean",
     source="Subramanian et al. 2023, arXiv 2306.00258, SYS-1",
     label="Poisson({range})",
+    conditions="e is uniform in the range, theta in (0, 2π); f and u have zero mean",
     range={
         "type": "array",
         "items": {"type": "number", "exclusiveMinimum": 0},

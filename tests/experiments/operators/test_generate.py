@@ -8,9 +8,11 @@ import pytest
 import scipy.stats
 import torch
 
+from engine.errors import TaskError
 from experiments.operators import generate, sources, spectral
 from experiments.operators.generate import BLOCK
 from experiments.operators.recipe import Recipe
+from experiments.operators.system import find, systems
 from experiments.operators.systems.poisson import SYSTEM
 
 RecipeOf = Callable[..., Recipe]
@@ -63,8 +65,8 @@ def test_eigenvalues_and_angles_are_uniform_over_their_ranges(recipe_of: RecipeO
 
 
 def test_amplitudes_are_as_sparse_as_stated_and_uniform_where_they_are_not_zero() -> None:
-    drawn, sparsity = sources.amplitudes(np.random.default_rng(0), 400)
-    assert [np.sum(sparsity == level) for level in sources.SPARSITY] == [100] * 4
+    sparsity = np.resize(sources.SPARSITY, 400)
+    drawn = sources.amplitudes(np.random.default_rng(0), sparsity)
     for level in sources.SPARSITY:
         zero = (drawn[sparsity == level] == 0).ravel()
         assert scipy.stats.binomtest(int(zero.sum()), zero.size, level).pvalue > 0.01
@@ -73,7 +75,7 @@ def test_amplitudes_are_as_sparse_as_stated_and_uniform_where_they_are_not_zero(
 
 
 def test_a_source_is_the_mixture_of_gaussians_it_is_said_to_be() -> None:
-    drawn, _ = sources.amplitudes(np.random.default_rng(0), 2)
+    drawn = sources.amplitudes(np.random.default_rng(0), np.array([0.2, 0.4]))
     n = 32
     x, y = np.meshgrid(np.arange(n) / n, np.arange(n) / n, indexing="ij")
     centres = 0.5 - 11 / 32 + np.arange(12) / 16
@@ -98,9 +100,16 @@ def test_sources_and_solutions_have_zero_mean_and_satisfy_the_equation(recipe_of
     assert (left - samples.source).norm() < 1e-12 * samples.source.norm()
 
 
-def test_the_fast_path_in_single_precision_is_as_exact_as_single_precision_allows(recipe_of: RecipeOf) -> None:
+@pytest.mark.parametrize("system", systems()[0])
+def test_the_fast_path_in_single_precision_is_as_exact_as_single_precision_allows(
+    recipe_of: RecipeOf, system: str
+) -> None:
     assert isinstance(spectral.transform(64, torch.float32), spectral.LowModes)
-    single, double = (generate.make_block(recipe_of(grid=64, dtype=t), "train", 0) for t in ("float32", "float64"))
+    low, high = find(system).range["default"]
+    single, double = (
+        generate.make_block(recipe_of(system=system, range=(low, high), grid=64, dtype=dtype), "train", 0)
+        for dtype in ("float32", "float64")
+    )
     apart = (single.solution - double.solution).flatten(1).norm(dim=1) / double.solution.flatten(1).norm(dim=1)
     assert apart.max() < 1e-5
 
@@ -122,3 +131,8 @@ def test_what_a_system_does_not_accept_is_drawn_again(
     assert samples.solution.abs().amax((1, 2)).max() < 0.3
     assert generate.make(recipe_of(), "train", BLOCK).solution.abs().amax((1, 2)).max() > 0.3
     assert same(generate.make(recipe, "train", 10), samples.part(slice(10)))
+    assert [np.sum(samples.drawn[:BLOCK, -1] == level) for level in sources.SPARSITY] == [BLOCK / 4] * 4
+    monkeypatch.setattr(generate, "REDRAWS", 3)
+    (plugins / "none.py").write_text((plugins / "picky.py").read_text().replace("< 0.3", "< 0"))
+    with pytest.raises(TaskError, match="required one of which none accepts samples, got none in 1:5"):
+        generate.make(recipe_of(system="none"), "train", 1)

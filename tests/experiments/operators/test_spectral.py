@@ -6,30 +6,44 @@ import scipy.linalg
 import torch
 
 from experiments.operators import spectral
-from experiments.operators.systems.poisson import SYSTEM
+from experiments.operators.system import find
 
-K = torch.tensor([[0.021, 0.043, -0.013]], dtype=torch.float64)[:, :, None, None]
-"""k11, k22, k12 of a positive definite tensor."""
+K, V, OMEGA = (0.021, 0.043, -0.013), (0.6, -0.9), 7.0
+"""k11, k22, k12 of a positive definite tensor; a velocity; the ω of Helmholtz."""
+CASES = {
+    "poisson": (K, (*K, 0.0, 0.0, 0.0)),
+    "advection_diffusion": ((*K, *V), (*K, *V, 0.0)),
+    "helmholtz": ((0.01, OMEGA), (0.01, 0.01, 0.0, 0.0, 0.0, OMEGA)),
+}
+"""By system: coefficients, and what they say of the terms k11, k22, k12, v1, v2, ω of -∇·K∇u + v·∇u - ωu."""
 
 
-def solve(source: torch.Tensor, transform: spectral.Transform) -> torch.Tensor:
-    operator = SYSTEM.symbol(K.to(source.dtype), transform.modes)
+@pytest.fixture(params=CASES)
+def key(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def solve(key: str, source: torch.Tensor, transform: spectral.Transform) -> torch.Tensor:
+    coefficients = torch.tensor([CASES[key][0]], dtype=source.dtype)[:, :, None, None]
+    operator = find(key).symbol(coefficients, transform.modes)
     return transform.synthesise(spectral.divide(transform.analyse(source), operator))
 
 
-def manufactured(n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """u = exp(sin 2πx) cos(2πy + 1), less its mean, and f = -∇·K∇u by hand."""
+def manufactured(key: str, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """u = exp(sin 2πx) cos(2πy + 1), with a mean only where the equation has a term in u, and f by hand."""
     x, y = torch.meshgrid(*[2 * torch.pi * torch.arange(n, dtype=torch.float64) / n] * 2, indexing="ij")
     e, c, s, w = torch.exp(torch.sin(x)), torch.cos(y + 1), torch.sin(y + 1), 2 * torch.pi
     xx, xy, yy = w**2 * e * (torch.cos(x) ** 2 - torch.sin(x)) * c, -(w**2) * e * torch.cos(x) * s, -(w**2) * e * c
-    k11, k22, k12 = K.flatten()
-    return (e * c - (e * c).mean())[None], -(k11 * xx + 2 * k12 * xy + k22 * yy)[None]
+    k11, k22, k12, v1, v2, omega = CASES[key][1]
+    u = e * c - (e * c).mean() + (0.7 if omega else 0.0)
+    advection = w * (v1 * e * torch.cos(x) * c - v2 * e * s)
+    return u[None], (advection - (k11 * xx + 2 * k12 * xy + k22 * yy) - omega * u)[None]
 
 
 @pytest.mark.parametrize("n", [48, 63])
-def test_a_manufactured_solution_is_found(n: int) -> None:
-    u, f = manufactured(n)
-    found = solve(f, spectral.AllModes(n, torch.float64))
+def test_a_manufactured_solution_is_found(key: str, n: int) -> None:
+    u, f = manufactured(key, n)
+    found = solve(key, f, spectral.AllModes(n, torch.float64))
     assert (found - u).norm() < 1e-10 * u.norm()
 
 
@@ -44,16 +58,19 @@ def differentiation(n: int) -> tuple[np.ndarray, np.ndarray]:
     return 2 * np.pi * first[lags % n], (2 * np.pi) ** 2 * second[lags % n]
 
 
-def test_it_solves_what_a_dense_matrix_of_spectral_differences_solves() -> None:
-    n, (k11, k22, k12) = 10, K.flatten().tolist()
+def test_it_solves_what_a_dense_matrix_of_spectral_differences_solves(key: str) -> None:
+    n, (k11, k22, k12, v1, v2, omega) = 10, CASES[key][1]
     first, second = differentiation(n)
     one = np.eye(n)
     operator = -(k11 * np.kron(second, one) + k22 * np.kron(one, second) + 2 * k12 * np.kron(first, first))
+    operator += v1 * np.kron(first, one) + v2 * np.kron(one, first) - omega * np.eye(n * n)
     f = np.random.default_rng(0).normal(size=(n, n))  # every mode there is, the highest too
-    f -= f.mean()
+    if not omega:
+        f -= f.mean()
     u, *_ = scipy.linalg.lstsq(operator, f.ravel())
-    u -= u.mean()  # which the equation leaves open
-    found = solve(torch.from_numpy(f)[None], spectral.AllModes(n, torch.float64))
+    if not omega:
+        u -= u.mean()  # which the equation leaves open
+    found = solve(key, torch.from_numpy(f)[None], spectral.AllModes(n, torch.float64))
     assert np.linalg.norm(found[0].numpy() - u.reshape(n, n)) < 1e-10 * np.linalg.norm(u)
 
 
