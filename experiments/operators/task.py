@@ -20,7 +20,7 @@ from engine.api import (
     lazy_import,
     settings,
 )
-from experiments.operators import models
+from experiments.operators import metrics, models
 from experiments.operators import recipe as recipes
 from experiments.operators.recipe import SPLITS, Recipe, Sizes, Split
 from experiments.operators.system import find
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from experiments.operators import data, generate, metrics, normalise, train, weights
+    from experiments.operators import data, evaluation, generate, normalise, train, weights
 else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
     data = lazy_import("experiments.operators.data")
+    evaluation = lazy_import("experiments.operators.evaluation")
     generate = lazy_import("experiments.operators.generate")
-    metrics = lazy_import("experiments.operators.metrics")
     normalise = lazy_import("experiments.operators.normalise")
     train = lazy_import("experiments.operators.train")
     weights = lazy_import("experiments.operators.weights")
@@ -93,8 +93,7 @@ class OperatorTask:
             schema={"type": "object", "properties": properties},
             label="{system} {mode} N={samples}",
             metrics={
-                "rel_l2": "relative L2 error, mean over the test samples",
-                "rel_l2_median": "relative L2 error, median over the test samples",
+                **metrics.MEANINGS,
                 "validation_rel_l2": "relative L2 error, mean over the validation samples",
                 "loss": "what is minimised, on the examples of a step",
                 "lr": "learning rate",
@@ -139,6 +138,7 @@ class OperatorTask:
         start = _loaded(str(params["init"]), recipe, reporter) if params["mode"] in FROM_INIT else None
         sets = _samples(str(params["data"]), recipe, recipes.sizes_of(params), reporter)
         card, parameters = start or _fresh(params, recipe, sets["train"], reporter.seed)
+        test = sets.pop("test")
         inputs = {split: _inputs(samples, card, reporter.device) for split, samples in sets.items()}
         model, spec = weights.model_of(card)
         del sets
@@ -147,7 +147,7 @@ class OperatorTask:
         reporter.summary(parameters=sum(tensor.numel() for tensor in tensors.values()), samples=int(params["samples"]))  # type: ignore[arg-type]
         if params["mode"] == "zeroshot":
             reporter.summary(steps=0, stop_reason="evaluated")
-            _evaluate(forward, tensors, inputs["test"], 0, reporter)
+            _evaluate(forward, tensors, test, card, recipe, 0, reporter)
             return
         training = settings(Training, params)
         trainer = train.Trainer(forward, tensors, training, inputs["train"], inputs["validation"], reporter.seed)
@@ -163,7 +163,7 @@ class OperatorTask:
             stop_reason="all steps done" if finished else "stopped",
         )
         if finished:
-            _evaluate(forward, trainer.best, inputs["test"], trainer.step, reporter)
+            _evaluate(forward, trainer.best, test, card, recipe, trainer.step, reporter)
             _keep(card, trainer, recipe, training, str(params["mode"]), reporter)
 
 
@@ -222,23 +222,16 @@ def _inputs(samples: generate.Samples, card: weights.Card, device: str) -> norma
 
 
 def _evaluate(
-    forward: train.Forward, parameters: train.Parameters, test: normalise.Inputs, step: int, reporter: Reporter
+    forward: train.Forward,
+    parameters: train.Parameters,
+    test: generate.Samples,
+    card: weights.Card,
+    recipe: Recipe,
+    step: int,
+    reporter: Reporter,
 ) -> None:
-    """Errors on the test set, and the fields of the samples predicted best, in the middle and worst."""
-    predicted, solution = train.predict(forward, parameters, test) * test.size, test.target * test.size
-    errors = metrics.relative_l2(predicted, solution).double().cpu().numpy()
-    low, median, high = np.quantile(errors, (0.25, 0.5, 0.75))
-    reporter.summary(
-        rel_l2=float(errors.mean()), rel_l2_median=float(median), rel_l2_q25=float(low), rel_l2_q75=float(high)
-    )
-    order = np.argsort(errors, kind="stable")
-    axis = np.arange(predicted.shape[1]) / predicted.shape[1]
-    fields = {"x": axis, "y": axis, "errors": errors}
-    for name, place in (("", len(order) // 2), ("best_", 0), ("worst_", -1)):
-        sample = int(order[place])
-        guess, truth = predicted[sample].cpu().numpy(), solution[sample].cpu().numpy()
-        fields |= {f"{name}predicted": guess, f"{name}reference": truth, f"{name}error": guess - truth}
-    reporter.fields(step, **fields)
+    found = evaluation.evaluate(forward, parameters, test, card.scales, find(recipe.system), reporter.device)
+    evaluation.report(found, test.solution, step, reporter)
 
 
 def _keep(
