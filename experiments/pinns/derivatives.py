@@ -84,6 +84,24 @@ class Workspace:
         self.adjoints = [empty(spec.width, columns) for _ in range(2)]
         self.scratch = [empty(spec.width, points) for _ in range(2)]
         self.results = [empty(1, columns) for _ in range(2)]
+        self.user: Block | None = None
+        """The block whose rows of ones are in `outputs`."""
+
+
+class _Columns:
+    """The parts of a (width, columns) array that the formulas name, as views that are made once."""
+
+    def __init__(self, whole: torch.Tensor, layout: Layout) -> None:
+        self.whole = whole
+        self.value = whole[:, : layout.points]
+        self.channel = [whole[:, columns] for columns in layout.slices]
+        self.value_at = [whole[:, :count] for count in layout.counts]
+        """The values at the points of each channel."""
+        self.squared = [
+            [whole[:, layout.slices[k].start : layout.slices[k].start + count] for k, _ in channel.squares]
+            for channel, count in zip(layout.channels, layout.counts, strict=True)
+        ]
+        """Of each channel, the channels that it squares, at its own points."""
 
 
 class Weights:
@@ -110,27 +128,29 @@ class Weights:
 
 
 class Block:
-    """One network pass over a block of points. Only one block of a workspace is alive at a time."""
+    """One network pass over a block of points. Of the blocks of a workspace, each is run to its end before the next."""
 
     def __init__(
         self, spec: mlp.MLP, points: torch.Tensor, layout: Layout, weights: Weights, workspace: Workspace
     ) -> None:
-        self.layout, self._weights = layout, weights
+        self.layout, self._weights, self._workspace = layout, weights, workspace
         width, columns, n = spec.width, layout.columns, layout.points
 
         def cut(buffers: list[torch.Tensor], rows: int, length: int) -> list[torch.Tensor]:
             return [buffer[: rows * length].view(rows, length) for buffer in buffers]
 
         outputs = cut(workspace.outputs, width + 1, columns)
-        self._ones = [output[width] for output in outputs]
         self._fed = [layout.inputs(points), *outputs]  # what each layer is fed, the row of ones included
-        self._units = [output[:width] for output in outputs]
+        self._ones = [output[width] for output in outputs]
+        self._units = [_Columns(output[:width], layout) for output in outputs]
+        self._adjoints = [_Columns(adjoint, layout) for adjoint in cut(workspace.adjoints, width, columns)]
         self._slopes = cut(workspace.slopes, width, n)
-        self._adjoints = cut(workspace.adjoints, width, columns)
-        self._scratch = cut(workspace.scratch, width, n)
+        self._slopes_at = [[slope[:, :count] for count in layout.counts] for slope in self._slopes]
+        one, two = cut(workspace.scratch, width, n)
+        self._spare, self._other = ([scratch[:, :count] for count in layout.counts] for scratch in (one, two))
+        self._widest = max(range(len(layout.counts)), key=layout.counts.__getitem__, default=None)
         self.output, self.seed = cut(workspace.results, 1, columns)
-        self._half = points.new_tensor(0.5)
-        self._minus_one = points.new_tensor(-1.0)
+        self._half, self._minus_one = points.new_tensor(0.5), points.new_tensor(-1.0)
 
     def part(self, row: torch.Tensor, channel: int | None) -> torch.Tensor:
         """Of `output` or `seed`, what belongs to a channel, or to u itself (None), at the points that it covers."""
@@ -138,44 +158,32 @@ class Block:
 
     def forward(self) -> None:
         """Fills `output` with u and its channels."""
+        self._claim()
         *hidden, last = self._weights.matrices
-        n = self.layout.points
         for layer, matrix in enumerate(hidden):
             units, slope = self._units[layer], self._slopes[layer]
-            torch.mm(matrix, self._fed[layer], out=units)
-            self._ones[layer].zero_()[:n].fill_(1)
-            value = units[:, :n]
-            torch.sigmoid(value, out=value)
-            torch.add(self._minus_one, value, alpha=2, out=value)
-            torch.addcmul(self._half, value, value, value=-0.5, out=slope)
-            for c in self.layout.second:
-                self._bend(units, value, slope, c)
+            torch.mm(matrix, self._fed[layer], out=units.whole)
+            torch.sigmoid(units.value, out=units.value)
+            torch.add(self._minus_one, units.value, alpha=2, out=units.value)
+            torch.addcmul(self._half, units.value, units.value, value=-0.5, out=slope)
+            for c in self.layout.second:  # while those of first order are still as they came out of the product
+                curved = self._squares(units, c).mul_(units.value_at[c])
+                units.channel[c].sub_(curved).mul_(self._slopes_at[layer][c])
             for c in self.layout.first:
-                columns = units[:, self.layout.slices[c]]
-                columns.mul_(slope[:, : self.layout.counts[c]])
+                units.channel[c].mul_(self._slopes_at[layer][c])
         torch.mm(last, self._fed[-1], out=self.output)
 
-    def _bend(self, units: torch.Tensor, value: torch.Tensor, slope: torch.Tensor, c: int) -> None:
-        """A channel of second order through the activation, while the first-order ones are not through it yet."""
-        count = self.layout.counts[c]
-        curved = self._squares(units, c)
-        curved.mul_(value[:, :count])
-        own = units[:, self.layout.slices[c]]
-        own.sub_(curved).mul_(slope[:, :count])
+    def _claim(self) -> None:
+        if self._workspace.user is not self:
+            for row in self._ones:
+                row.zero_()[: self.layout.points].fill_(1)
+            self._workspace.user = self
 
-    def _squares(self, units: torch.Tensor, c: int) -> torch.Tensor:
+    def _squares(self, units: _Columns, c: int) -> torch.Tensor:
         """Σ c_k (channel k)² over the points of channel c, in scratch."""
-        count = self.layout.counts[c]
-        total = self._scratch[1][:, :count]
-        for i, (k, factor) in enumerate(self.layout.channels[c].squares):
-            start = self.layout.slices[k].start
-            other = units[:, start : start + count]
-            if i == 0:
-                torch.mul(other, other, out=total)
-                if factor != 1:
-                    total.mul_(factor)
-            else:
-                total.addcmul_(other, other, value=factor)
+        total = self._other[c].zero_()
+        for (_, factor), channel in zip(self.layout.channels[c].squares, units.squared[c], strict=True):
+            total.addcmul_(channel, channel, value=factor)
         return total
 
     def backward(self) -> None:
@@ -183,40 +191,34 @@ class Block:
         matrices, gradients = self._weights.matrices, self._weights.gradients
         gradients[-1].addmm_(self.seed, self._fed[-1].T)
         adjoint, spare = self._adjoints
-        torch.mm(matrices[-1][:, :-1].T, self.seed, out=adjoint)
+        torch.mm(matrices[-1][:, :-1].T, self.seed, out=adjoint.whole)
         for layer in reversed(range(len(self._units))):
             self._through_activation(layer, adjoint)
-            gradients[layer].addmm_(adjoint, self._fed[layer].T)
+            gradients[layer].addmm_(adjoint.whole, self._fed[layer].T)
             if layer:
-                torch.mm(matrices[layer][:, :-1].T, adjoint, out=spare)
+                torch.mm(matrices[layer][:, :-1].T, adjoint.whole, out=spare.whole)
                 adjoint, spare = spare, adjoint
 
-    def _through_activation(self, layer: int, adjoint: torch.Tensor) -> None:
+    def _through_activation(self, layer: int, adjoint: _Columns) -> None:
         """Turns ā into z̄, in place."""
-        layout, units, slope = self.layout, self._units[layer], self._slopes[layer]
-        value = units[:, : layout.points]
-        covered = max(layout.counts, default=0)
-        total = self._scratch[0][:, :covered]
-        for i, (columns, count) in enumerate(zip(layout.slices, layout.counts, strict=True)):
-            if i == 0 and count == covered:
-                torch.mul(adjoint[:, columns], units[:, columns], out=total)
-            else:
-                if i == 0:
-                    total.zero_()
-                total[:, :count].addcmul_(adjoint[:, columns], units[:, columns])
-        total.mul_(value[:, :covered])
-        for c in layout.second:
-            total[:, : layout.counts[c]].addcmul_(adjoint[:, layout.slices[c]], self._squares(units, c))
-        first = adjoint[:, : layout.points]
-        first.mul_(slope)
-        first[:, :covered].sub_(total)
+        layout, units, slopes = self.layout, self._units[layer], self._slopes_at[layer]
+        widest = self._widest
+        if widest is not None:
+            total = torch.mul(adjoint.channel[widest], units.channel[widest], out=self._spare[widest])
+            for c in range(len(layout.channels)):
+                if c != widest:
+                    self._spare[c].addcmul_(adjoint.channel[c], units.channel[c])
+            total.mul_(units.value_at[widest])
+            for c in layout.second:
+                self._spare[c].addcmul_(adjoint.channel[c], self._squares(units, c))
+        adjoint.value.mul_(self._slopes[layer])
+        if widest is not None:
+            adjoint.value_at[widest].sub_(total)
         for c in layout.first:
-            adjoint[:, layout.slices[c]].mul_(slope[:, : layout.counts[c]])
+            adjoint.channel[c].mul_(slopes[c])
         for c in layout.second:
-            own, count = adjoint[:, layout.slices[c]], layout.counts[c]
-            for k, factor in layout.channels[c].squares:
-                start = layout.slices[k].start
-                cross = self._scratch[0][:, :count]
-                torch.mul(own, units[:, start : start + count], out=cross)
-                adjoint[:, start : start + count].addcmul_(cross, value[:, :count], value=-2 * factor)
-            own.mul_(slope[:, :count])
+            bent = torch.mul(adjoint.channel[c], units.value_at[c], out=self._spare[c])
+            squares = zip(layout.channels[c].squares, units.squared[c], adjoint.squared[c], strict=True)
+            for (_, factor), channel, other in squares:
+                other.addcmul_(bent, channel, value=-2 * factor)
+            adjoint.channel[c].mul_(slopes[c])

@@ -24,7 +24,7 @@ class Settings(Spec, frozen=True, kw_only=True):
         None
     )
     values: Annotated[
-        tuple[float, ...], Meta(description="Its value in every stage, in place of start and step; ends at the target")
+        list[float], Meta(description="Its value in every stage, in place of start and step; ends at the target")
     ] = []
     target: Annotated[float, Meta(ge=0, description="A stage before the last ends once the loss is at most this")] = (
         1e-4
