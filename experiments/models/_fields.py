@@ -24,6 +24,7 @@ class FieldModel(msgspec.Struct, frozen=True, kw_only=True):
     sizes: published sizes by name, each an instance of `settings`.
     shapes(spec, channels): the shape of every parameter by name.
     initialise(spec, channels, rng): fresh parameters by name, float64.
+    widen(spec, parameters, more): the same model with `more` further constant channels, which it ignores: zero weights.
     forward(spec, parameters, varying, constant): the field predicted, of shape (samples, nx, ny); differentiable.
     unfit(spec, grid): what is wrong with this spec on a grid x grid, fields named as those of `settings`.
     work(spec, grid): floating-point operations of a training step, for each sample.
@@ -37,6 +38,7 @@ class FieldModel(msgspec.Struct, frozen=True, kw_only=True):
     sizes: Mapping[str, Any] = {}
     shapes: Callable[[Any, int], dict[str, tuple[int, ...]]]
     initialise: Callable[[Any, int, np.random.Generator], dict[str, np.ndarray]]
+    widen: Callable[[Any, Mapping[str, np.ndarray], int], dict[str, np.ndarray]]
     forward: Callable[[Any, Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]
     unfit: Callable[[Any, int], list[Problem]]
     work: Callable[[Any, int], float]

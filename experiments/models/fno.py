@@ -73,6 +73,12 @@ def initialise(spec: FNO, channels: int, rng: np.random.Generator) -> dict[str, 
     return drawn
 
 
+def widen(spec: FNO, parameters: Mapping[str, np.ndarray], more: int) -> dict[str, np.ndarray]:
+    lift = parameters["lift.weight"]
+    rows = np.zeros((more, spec.width), lift.dtype)
+    return {**parameters, "lift.weight": np.concatenate([lift, rows])}
+
+
 def unfit(spec: FNO, grid: int) -> list[Problem]:
     most = grid // 2
     if spec.modes <= most:
@@ -122,6 +128,7 @@ MODEL = FieldModel(
     sizes=SIZES,
     shapes=shapes,
     initialise=initialise,
+    widen=widen,
     forward=forward,
     unfit=unfit,
     work=work,

@@ -1,5 +1,8 @@
 """Adam (Kingma and Ba 2015, arXiv 1412.6980) on named tensors, one fused pass over parameters and moments a step.
 
+With weight decay it is AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101): each step first multiplies the parameters
+by 1 - lr * weight_decay.
+
 `torch.optim.Adam(fused=True)` calls the same kernel, but constructing it imports torch's compiler: two seconds, more
 than half of what a small fine-tuning takes.
 """
@@ -14,8 +17,8 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 class Adam:
     """parameters: leaves whose `grad` is set before each step. first, second: the moments, by the same names."""
 
-    def __init__(self, parameters: dict[str, torch.Tensor]) -> None:
-        self._parameters = parameters
+    def __init__(self, parameters: dict[str, torch.Tensor], weight_decay: float = 0.0) -> None:
+        self._parameters, self._weight_decay = parameters, weight_decay
         self.first = {name: torch.zeros_like(tensor, requires_grad=False) for name, tensor in parameters.items()}
         self.second = {name: torch.zeros_like(tensor, requires_grad=False) for name, tensor in parameters.items()}
         self._steps = [torch.zeros((), device=tensor.device) for tensor in parameters.values()]
@@ -25,7 +28,7 @@ class Adam:
         """The step `number`, counted from 1."""
         for counter in self._steps:
             counter.fill_(number)
-        torch.ops.aten._fused_adam_(
+        torch.ops.aten._fused_adamw_(
             list(self._parameters.values()),
             [tensor.grad for tensor in self._parameters.values()],
             list(self.first.values()),
@@ -35,7 +38,7 @@ class Adam:
             lr=lr,
             beta1=BETA1,
             beta2=BETA2,
-            weight_decay=0.0,
+            weight_decay=self._weight_decay,
             eps=EPSILON,
             amsgrad=False,
             maximize=False,

@@ -9,10 +9,12 @@ import torch
 
 from engine.api import Reporter
 from experiments.operators import metrics, spectral
+from experiments.operators.channels import fitted
 from experiments.operators.generate import Samples
-from experiments.operators.normalise import Scales, inputs_of
+from experiments.operators.normalise import inputs_of
 from experiments.operators.system import System
 from experiments.operators.train import AT_ONCE, Forward, Parameters
+from experiments.operators.weights import Card
 
 
 class Evaluation(NamedTuple):
@@ -24,12 +26,15 @@ class Evaluation(NamedTuple):
 
 @torch.no_grad()
 def evaluate(
-    forward: Forward, parameters: Parameters, samples: Samples, scales: Scales, system: System, device: str
+    forward: Forward, parameters: Parameters, samples: Samples, card: Card, system: System, device: str
 ) -> Evaluation:
+    """Of a model of this card on samples of this system."""
     predicted, errors = [], []
     for start in range(0, len(samples.source), AT_ONCE):
         part = samples.part(slice(start, start + AT_ONCE))
-        varying, constant, _, size = (tensor.to(device) for tensor in inputs_of(part, scales))
+        varying, constant, _, size = (
+            tensor.to(device) for tensor in inputs_of(fitted(part, system, card.channels), card.scales)
+        )
         guess = (forward(parameters, varying, constant) * size).double()
         source, solution = (field.to(device).double() for field in (part.source, part.solution))
         found = metrics.errors_of(guess, solution)

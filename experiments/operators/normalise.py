@@ -26,7 +26,7 @@ from experiments.operators.generate import Samples
 
 
 class Scales(Spec, frozen=True, kw_only=True):
-    """source: median ‖f‖. coefficients: medians of |k|, in the order of the channels."""
+    """source: median ‖f‖. coefficients: medians of |k| where k is not 0, in the order of the channels."""
 
     normalisation: Literal["linear", "published"]
     source: Annotated[float, Meta(gt=0)]
@@ -49,11 +49,11 @@ def norm(source: torch.Tensor) -> torch.Tensor:
 
 
 def scales_of(samples: Samples, normalisation: Literal["linear", "published"]) -> Scales:
-    medians = np.median(np.abs(samples.coefficients), axis=0)
+    sizes = np.abs(samples.coefficients).T
     return Scales(
         normalisation=normalisation,
         source=float(norm(samples.source).median()),
-        coefficients=tuple(float(median) if median > 0 else 1.0 for median in medians),
+        coefficients=tuple(float(np.median(size[size > 0])) if size.any() else 1.0 for size in sizes),
     )
 
 

@@ -26,6 +26,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     conditions: what else holds of every sample and is to be stated in the data.
     zero_mean: whether the mean of a source is taken off, as an equation without a term in u itself requires.
     range: JSON Schema of the parameter `range`, whose two ends bound what is varied.
+    stands_for: coefficients that are also, each, all of these channels of a model trained on other systems.
     drawn: {name: meaning} of the random parameters of a sample. coefficients: {name: meaning} of what the operator
     consists of, in the order of a model's input channels.
 
@@ -48,6 +49,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     range: Mapping[str, Any]
     drawn: Mapping[str, str]
     coefficients: Mapping[str, str]
+    stands_for: Mapping[str, tuple[str, ...]] = {}
     draw: Callable[[np.random.Generator, int, float, float], dict[str, np.ndarray]]
     coefficients_of: Callable[[Mapping[str, np.ndarray], torch.Tensor, Modes], np.ndarray]
     symbol: Callable[[torch.Tensor, Modes], torch.Tensor]

@@ -22,18 +22,20 @@ from engine.api import (
 )
 from experiments.operators import metrics, models
 from experiments.operators import recipe as recipes
+from experiments.operators.freezing import frozen
 from experiments.operators.recipe import SPLITS, Recipe, Sizes, Split
 from experiments.operators.system import find
-from experiments.operators.training import Fresh, Training
+from experiments.operators.training import Fresh, Training, Tuning
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from experiments.operators import data, evaluation, generate, normalise, train, weights
+    from experiments.operators import channels, data, evaluation, generate, normalise, train, weights
 else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
+    channels = lazy_import("experiments.operators.channels")
     data = lazy_import("experiments.operators.data")
     evaluation = lazy_import("experiments.operators.evaluation")
     generate = lazy_import("experiments.operators.generate")
@@ -62,7 +64,7 @@ def _mode() -> dict[str, Any]:
     choices = {
         "pretrain": ("Train from random weights and publish the model", fresh),
         "scratch": ("Train from random weights, to compare with", fresh),
-        "finetune": ("Train all weights of another run's model on new data", {**init, **training}),
+        "finetune": ("Train another run's model on new data", {**init, **training, **describe_struct(Tuning)}),
         "zeroshot": ("Another run's model on new data, as it is", {**init, **none}),
     }
     described = {
@@ -104,6 +106,8 @@ class OperatorTask:
     def check(self, params: Params, /) -> list[Problem]:
         mode, recipe = params["mode"], recipes.recipe_of(params)
         problems = recipes.problems_of(recipe)
+        if mode != "zeroshot":
+            problems += settings(Training, params).unfit()
         if mode in FROM_INIT:
             if not params.get("init"):
                 missing = Problem("init", "a run whose weights to begin with", "nothing", f"mode={mode} needs one")
@@ -137,9 +141,12 @@ class OperatorTask:
         recipe = recipes.recipe_of(params)
         start = _loaded(str(params["init"]), recipe, reporter) if params["mode"] in FROM_INIT else None
         sets = _samples(str(params["data"]), recipe, recipes.sizes_of(params), reporter)
-        card, parameters = start or _fresh(params, recipe, sets["train"], reporter.seed)
+        if start:
+            card, parameters = channels.widened(*start, find(recipe.system), sets.get("train"))
+        else:
+            card, parameters = _fresh(params, recipe, sets["train"], reporter.seed)
         test = sets.pop("test")
-        inputs = {split: _inputs(samples, card, reporter.device) for split, samples in sets.items()}
+        inputs = {split: _inputs(samples, card, recipe, reporter.device) for split, samples in sets.items()}
         model, spec = weights.model_of(card)
         del sets
         forward = functools.partial(model.forward, spec)
@@ -149,8 +156,16 @@ class OperatorTask:
             reporter.summary(steps=0, stop_reason="evaluated")
             _evaluate(forward, tensors, test, card, recipe, 0, reporter)
             return
-        training = settings(Training, params)
-        trainer = train.Trainer(forward, tensors, training, inputs["train"], inputs["validation"], reporter.seed)
+        training, tuning = settings(Training, params), settings(Tuning, params)
+        trainer = train.Trainer(
+            forward,
+            tensors,
+            training,
+            inputs["train"],
+            inputs["validation"],
+            reporter.seed,
+            frozen(tuning.freeze, tensors),
+        )
         if state := reporter.resume():
             trainer.restore(state)
         finished = trainer.run(reporter)
@@ -164,20 +179,19 @@ class OperatorTask:
         )
         if finished:
             _evaluate(forward, trainer.best, test, card, recipe, trainer.step, reporter)
-            _keep(card, trainer, recipe, training, str(params["mode"]), reporter)
+            _keep(card, trainer, recipe, training, tuning, str(params["mode"]), reporter)
 
 
 def _loaded(run: str, recipe: Recipe, reporter: Reporter) -> tuple[weights.Card, dict[str, np.ndarray]]:
-    """The weights that another run left. Raises TaskError where they do not fit this run's system and grid."""
+    """The weights that another run left. Raises TaskError where they do not fit this run's grid."""
     left = reporter.input(run)
     if "weights" not in left:
         names = ", ".join(left) or "nothing"
         raise TaskError(f"init: required an operator run that left weights, got {run}, which left {names}")
     card, parameters = weights.load(left["weights"].path)
-    channels = find(recipe.system).channels
-    if card.channels != channels:
-        required, got = ", ".join(channels), ", ".join(card.channels)
-        raise TaskError(f"init: required a model with the inputs {required} of {recipe.system}, got {run} with {got}")
+    if new := channels.lacking(find(recipe.system), card.channels):
+        words = ", ".join(new)
+        reporter.warn(f"the model of {run} has no input for {words} of {recipe.system}: new ones start at zero weight")
     model, spec = weights.model_of(card)
     for problem in model.unfit(spec, recipe.grid):
         raise TaskError(f"init: the model of {run}: {problem}")
@@ -188,10 +202,10 @@ def _fresh(
     params: Params, recipe: Recipe, samples: generate.Samples, seed: int
 ) -> tuple[weights.Card, dict[str, np.ndarray]]:
     key, spec = models.chosen(params)
-    channels = find(recipe.system).channels
-    parameters = models.find(key).initialise(spec, len(channels), np.random.default_rng([seed, 0]))
+    names = find(recipe.system).channels
+    parameters = models.find(key).initialise(spec, len(names), np.random.default_rng([seed, 0]))
     scales = normalise.scales_of(samples, settings(Fresh, params).normalisation)
-    return weights.Card(model=key, spec=msgspec.to_builtins(spec), channels=channels, scales=scales), parameters
+    return weights.Card(model=key, spec=msgspec.to_builtins(spec), channels=names, scales=scales), parameters
 
 
 def _samples(dataset: str, recipe: Recipe, sizes: Sizes, reporter: Reporter) -> dict[Split, generate.Samples]:
@@ -216,8 +230,8 @@ def _require_same(dataset: str, recipe: Recipe, found: Recipe) -> None:
         raise TaskError(f"data: the dataset {dataset} is another than these parameters say; {'; '.join(wrong)}")
 
 
-def _inputs(samples: generate.Samples, card: weights.Card, device: str) -> normalise.Inputs:
-    inputs = normalise.inputs_of(samples, card.scales)
+def _inputs(samples: generate.Samples, card: weights.Card, recipe: Recipe, device: str) -> normalise.Inputs:
+    inputs = normalise.inputs_of(channels.fitted(samples, find(recipe.system), card.channels), card.scales)
     return normalise.Inputs(*(tensor.to(device) for tensor in inputs))
 
 
@@ -230,15 +244,23 @@ def _evaluate(
     step: int,
     reporter: Reporter,
 ) -> None:
-    found = evaluation.evaluate(forward, parameters, test, card.scales, find(recipe.system), reporter.device)
+    found = evaluation.evaluate(forward, parameters, test, card, find(recipe.system), reporter.device)
     evaluation.report(found, test.solution, step, reporter)
 
 
 def _keep(
-    card: weights.Card, trainer: train.Trainer, recipe: Recipe, training: Training, mode: str, reporter: Reporter
+    card: weights.Card,
+    trainer: train.Trainer,
+    recipe: Recipe,
+    training: Training,
+    tuning: Tuning,
+    mode: str,
+    reporter: Reporter,
 ) -> None:
     """The best weights as the artifact `weights`; those of a pretraining on the shelf of models as well."""
-    history = {"mode": mode, "seed": reporter.seed, **msgspec.to_builtins(recipe), **msgspec.to_builtins(training)}
+    history = {"mode": mode, "seed": reporter.seed}
+    for part in (recipe, training, tuning):
+        history |= msgspec.to_builtins(part)
     card = msgspec.structs.replace(card, trained=(*card.trained, history))
     path = reporter.folder / "weights.safetensors"
     weights.save(path, card, {name: tensor.cpu().numpy() for name, tensor in trainer.best.items()})

@@ -1,4 +1,5 @@
-"""Trains a model from fields to a field on minibatches: Adam with a cosine schedule, the best weights by validation.
+"""Trains a model from fields to a field on minibatches: Adam, a rate that rises and then falls as a cosine,
+gradients clipped, parts frozen, the best weights by validation.
 
 Everything is a function of the settings, the seed and the number of the step, so a run that is stopped and resumed at
 any step goes on to the same weights, bit for bit on a CPU.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import torch
@@ -40,16 +41,27 @@ def predict(forward: Forward, parameters: Parameters, inputs: Inputs) -> torch.T
 class Trainer:
     """The state of a training: parameters, Adam's moments, the best weights so far, the step.
 
-    start: the parameters to begin with, real tensors by name, on the device to train on.
+    start: the parameters to begin with, real tensors by name, on the device to train on. frozen: those of them that
+    stay as they are.
     """
 
     def __init__(
-        self, forward: Forward, start: Parameters, training: Training, examples: Inputs, judged: Inputs, seed: int
+        self,
+        forward: Forward,
+        start: Parameters,
+        training: Training,
+        examples: Inputs,
+        judged: Inputs,
+        seed: int,
+        frozen: Collection[str] = (),
     ) -> None:
         self._forward, self._training, self._examples, self._judged = forward, training, examples, judged
         self._seed = seed
-        self.parameters = {name: tensor.clone().requires_grad_() for name, tensor in start.items()}
-        self._adam = Adam(self.parameters)
+        self.parameters = {
+            name: tensor.detach().clone().requires_grad_(name not in frozen) for name, tensor in start.items()
+        }
+        self._trained = {name: tensor for name, tensor in self.parameters.items() if name not in frozen}
+        self._adam = Adam(self._trained, training.weight_decay)
         self.step, self.seconds, self.loss = 0, 0.0, math.nan
         self.best, self.best_error, self.best_step = _copied(self.parameters), math.inf, 0
 
@@ -80,11 +92,13 @@ class Trainer:
         return True
 
     def _one_step(self) -> float:
-        lr = self._training.lr * 0.5 * (1 + math.cos(math.pi * self.step / self._training.length))
+        lr = self._training.rate(self.step)
         varying, constant, target, _ = self._batch()
         predicted = self._forward(self.parameters, varying, constant)
         loss = LOSSES[self._training.loss](predicted, target).mean()
         loss.backward()
+        if self._training.clip:
+            torch.nn.utils.clip_grad_norm_(self._trained.values(), self._training.clip)
         self.step, self.loss = self.step + 1, loss.item()
         self._adam.step(self.step, lr)
         return lr

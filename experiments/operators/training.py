@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from engine.api import Spec
+from engine.api import Problem, Spec
 
 
 class Fresh(Spec, frozen=True, kw_only=True):
@@ -23,12 +24,27 @@ class Training(Spec, frozen=True, kw_only=True):
     epochs: Annotated[int, Meta(ge=1, description="Passes over the training examples, where steps is 0")] = 20
     steps: Annotated[int, Meta(ge=0, description="Optimiser steps; 0: as many as the epochs make")] = 0
     batch: Annotated[int, Meta(ge=1, description="Examples of a step; all of them where there are fewer")] = 64
-    lr: Annotated[float, Meta(gt=0, description="Learning rate of Adam at the start; a cosine takes it to 0")] = 1e-3
+    lr: Annotated[float, Meta(gt=0, description="Largest learning rate of Adam; a cosine takes it to 0")] = 1e-3
+    warmup: Annotated[int, Meta(ge=0, description="Steps in which the rate first rises to lr")] = 0
+    clip: Annotated[float, Meta(ge=0, description="Gradients are scaled to at most this norm in all; 0: never")] = 0.0
+    weight_decay: Annotated[float, Meta(ge=0, description="Decoupled weight decay: above 0 it is AdamW")] = 0.0
     loss: Annotated[
         Literal["squared", "relative"],
         Meta(description="Of an example, averaged over the batch: sum of squared errors, or relative L2 error"),
     ] = "squared"
     validations: Annotated[int, Meta(ge=1, description="How often the weights are judged on the validation set")] = 20
+
+    def unfit(self) -> list[Problem]:
+        if self.warmup < self.length:
+            return []
+        return [Problem("warmup", f"fewer than the {self.length} steps of the training", str(self.warmup))]
+
+    def rate(self, step: int) -> float:
+        """The learning rate of the step, counted from 0."""
+        if step < self.warmup:
+            return self.lr * (step + 1) / (self.warmup + 1)
+        share = (step - self.warmup) / (self.length - self.warmup)
+        return self.lr * 0.5 * (1 + math.cos(math.pi * share))
 
     @property
     def examples(self) -> int:
@@ -39,3 +55,12 @@ class Training(Spec, frozen=True, kw_only=True):
     def length(self) -> int:
         """Optimiser steps in all."""
         return self.steps or -(-self.epochs * self.samples // self.examples)
+
+
+class Tuning(Spec, frozen=True, kw_only=True):
+    """What only fine-tuning has."""
+
+    freeze: Annotated[
+        tuple[str, ...],
+        Meta(description="Parts of the model that stay as they are, such as lift,blocks.0; blocks are all of them"),
+    ] = ()

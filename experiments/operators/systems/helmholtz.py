@@ -91,6 +91,7 @@ SYSTEM = System(
     },
     drawn={"omega": "ω, the square of the wave number"},
     coefficients={"diffusion": "factor of -Δu", "omega": "ω"},
+    stands_for={"diffusion": ("k11", "k22")},
     draw=draw,
     coefficients_of=coefficients_of,
     symbol=symbol,

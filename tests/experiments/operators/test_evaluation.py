@@ -13,6 +13,7 @@ from experiments.operators import evaluation, generate, metrics, spectral
 from experiments.operators.normalise import scales_of
 from experiments.operators.recipe import Recipe
 from experiments.operators.system import find, systems
+from experiments.operators.weights import Card
 
 RecipeOf = Callable[..., Recipe]
 
@@ -41,6 +42,7 @@ def test_a_model_that_solves_the_equation_has_no_error_and_one_a_tenth_too_large
 ) -> None:
     system, samples = find(recipe.system), generate.make(recipe, "test", 70)
     scales = scales_of(samples, normalisation)
+    card = Card(model="fno", spec={}, channels=system.channels, scales=scales)
     medians, transform = torch.tensor(scales.coefficients, dtype=torch.float64), spectral.AllModes(32, torch.float64)
 
     def forward(p: Mapping[str, torch.Tensor], varying: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
@@ -49,7 +51,7 @@ def test_a_model_that_solves_the_equation_has_no_error_and_one_a_tenth_too_large
 
     exact, larger = (
         evaluation.evaluate(
-            forward, {"factor": torch.tensor(factor, dtype=torch.float64)}, samples, scales, system, "cpu"
+            forward, {"factor": torch.tensor(factor, dtype=torch.float64)}, samples, card, system, "cpu"
         )
         for factor in (1.0, 1.1)
     )

@@ -196,21 +196,34 @@ def test_weights_that_are_not_there_or_cannot_be_used_are_refused(
         run(TASK, zero | {"grid": "8"}, **from_(big))
 
 
-def test_a_model_of_other_inputs_is_refused(
-    pretrained: Recorder, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plugins = tmp_path / "plugins" / "operators" / "systems"
-    plugins.mkdir(parents=True)
-    (plugins / "other.py").write_text(
-        "import msgspec\n"
-        "from experiments.operators.systems.poisson import SYSTEM as poisson\n"
-        "SYSTEM = msgspec.structs.replace(poisson, coefficients={'a': '', 'b': '', 'c': ''})\n"
-    )
-    monkeypatch.setenv("SCIML_TUI_HOME", str(tmp_path))
-    with pytest.raises(
-        TaskError, match="required a model with the inputs source, a, b, c of other, got first with source, k11"
-    ):
-        run(TASK, {"mode": "zeroshot", "init": "first", "system": "other", **SMALL}, **from_(pretrained))
+def test_a_model_is_tuned_to_a_system_of_more_coefficients(pretrained: Recorder, run: Run) -> None:
+    there = {"system": "advection_diffusion", "range": "0.2:1", "init": "first", **SMALL}
+    zero = run(TASK, {"mode": "zeroshot", **there}, **from_(pretrained))
+    tuned = run(TASK, {"mode": "finetune", **there, **TRAINING, "lr": "1e-3"}, **from_(pretrained))
+    expected = "has no input for v1, v2 of advection_diffusion: new ones start at zero weight"
+    assert all(expected in made.warnings[0] for made in (zero, tuned))
+    (before, old), (after, new) = (weights.load(r.artifacts["weights"].path) for r in (pretrained, tuned))
+    assert after.channels == ("source", "k11", "k22", "k12", "v1", "v2")
+    assert after.scales.coefficients[:3] == before.scales.coefficients
+    assert all(0 < median < 1 for median in after.scales.coefficients[3:])
+    assert new["lift.weight"].shape == (6, 6)
+    assert old["lift.weight"].shape == (4, 6)
+    assert new["lift.weight"][4:].any()
+    assert tuned.figures["rel_l2"] < zero.figures["rel_l2"]  # type: ignore[operator]
+    back = run(TASK, {"mode": "zeroshot", "init": "first", **SMALL}, **from_(tuned))
+    assert not back.warnings
+    assert back.figures["rel_l2"] < 1  # type: ignore[operator]
+
+
+def test_frozen_parts_are_those_of_the_other_run(pretrained: Recorder, run: Run) -> None:
+    tune = {"mode": "finetune", "init": "first", "range": "5:10", **SMALL, **TRAINING}
+    tuned = run(TASK, tune | {"freeze": "lift,blocks", "warmup": "2", "clip": "1"}, **from_(pretrained))
+    old, new = tensors(pretrained), tensors(tuned)
+    kept = {name for name in old if np.array_equal(old[name], new[name])}
+    assert kept == {name for name in old if name.startswith(("lift.", "blocks."))}
+    history = weights.load(tuned.artifacts["weights"].path)[0].trained[-1]
+    assert (history["freeze"], history["warmup"], history["clip"]) == (["lift", "blocks"], 2, 1.0)
+    assert "warmup: required fewer than the 40 steps" in problems(**{**tune, "warmup": "40"})
 
 
 def test_a_recipe_is_named_by_what_sets_it_apart() -> None:

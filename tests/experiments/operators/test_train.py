@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import Diverged
+from engine.errors import Diverged, TaskError
 from engine.recorder import Recorder
 from experiments.models import fno
 from experiments.operators import generate
+from experiments.operators.freezing import frozen
 from experiments.operators.normalise import Inputs, inputs_of, scales_of
 from experiments.operators.recipe import Recipe
 from experiments.operators.train import Trainer, on_device, predict
@@ -27,10 +28,10 @@ def trainer(recipe_of: Callable[..., Recipe]) -> Callable[..., Trainer]:
     scales = scales_of(samples["train"], "linear")
     start = on_device(fno.initialise(SPEC, 4, np.random.default_rng(0)), torch.float32, "cpu")
 
-    def make(**changed: object) -> Trainer:
+    def make(frozen: Collection[str] = (), **changed: object) -> Trainer:
         training = Training(**{"samples": 20, "batch": 8, "epochs": 4, "lr": 1e-2, "validations": 5, **changed})  # type: ignore[arg-type]
         inputs = [inputs_of(samples[split].part(slice(training.samples)), scales) for split in ("train", "validation")]
-        return Trainer(partial(fno.forward, SPEC), start, training, *inputs, seed=3)
+        return Trainer(partial(fno.forward, SPEC), start, training, *inputs, seed=3, frozen=frozen)
 
     return make
 
@@ -106,6 +107,61 @@ def test_the_rate_falls_as_a_cosine_and_validation_is_at_even_steps(
     )
     assert [step for step, values in recorder.points if "validation_rel_l2" in values] == [0, 2, 4, 6, 8, 10]
     assert all({"loss", "lr", "seconds"} <= values.keys() for step, values in recorder.points if step)
+
+
+def test_the_rate_rises_before_it_falls(trainer: Callable[..., Trainer], tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    trainer(steps=12, warmup=3).run(recorder)
+    rising, falling = [0.25, 0.5, 0.75], [(1 + math.cos(math.pi * step / 9)) / 2 for step in range(9)]
+    assert [values["lr"] for step, values in recorder.points if step] == pytest.approx(
+        [1e-2 * share for share in (*rising, *falling)]
+    )
+    (problem,) = Training(samples=20, steps=12, warmup=12).unfit()
+    assert str(problem) == "warmup: required fewer than the 12 steps of the training, got 12"
+
+
+def test_a_gradient_is_clipped_to_the_norm_given_and_left_alone_below_it(
+    trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gradients_of(clip: float) -> torch.Tensor:
+        made, seen = trainer(clip=clip), []
+        monkeypatch.setattr(
+            made._adam, "step", lambda *_: seen.extend(t.grad.flatten() for t in made.parameters.values())
+        )
+        made._one_step()
+        return torch.cat(seen)
+
+    whole, clipped, loose = (gradients_of(clip) for clip in (0.0, 0.01, 1e9))
+    assert torch.equal(loose, whole)
+    assert whole.norm() > 0.1
+    assert clipped.norm().item() == pytest.approx(0.01, rel=1e-4)
+    assert torch.allclose(clipped / clipped.norm(), whole / whole.norm(), atol=1e-6)
+
+
+def test_frozen_parameters_stay_as_they_are_and_all_others_move(
+    trainer: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    made = trainer(weight_decay=0.1)
+    names = frozen(("lift", "blocks.0"), made.parameters)
+    assert names == {name for name in made.parameters if name.startswith(("lift.", "blocks.0."))}
+    first, second = Recorder(tmp_path, stop_at=4), Recorder(tmp_path)
+    trainer(weight_decay=0.1, frozen=names).run(first)
+    resumed = trainer(weight_decay=0.1, frozen=names)
+    resumed.restore(first.checkpoints[-1][1])
+    assert resumed.run(second)
+    for name, before in made.parameters.items():
+        assert torch.equal(resumed.parameters[name], before) == (name in names), name
+        assert torch.equal(resumed.best[name], before) == (name in names), name
+
+
+def test_what_is_to_be_frozen_must_be_there_and_leave_something_to_train() -> None:
+    names = ("lift.weight", "blocks.0.weight", "blocks.1.weight", "hidden.bias")
+    assert frozen(("blocks",), names) == {"blocks.0.weight", "blocks.1.weight"}
+    assert frozen((), names) == frozenset()
+    with pytest.raises(TaskError, match=r"out of blocks, blocks.0, blocks.1, hidden, lift, got blocks.2"):
+        frozen(("blocks.2",), names)
+    with pytest.raises(TaskError, match="required a part that is trained, got none"):
+        frozen(("blocks", "lift", "hidden"), names)
 
 
 def test_it_learns(trainer: Callable[..., Trainer], tmp_path: Path) -> None:
