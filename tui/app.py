@@ -6,6 +6,7 @@ The first paint waits for nothing: the store is opened on a thread.
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -47,6 +48,9 @@ class Library:
 
     def __init__(self) -> None:
         self.runs: dict[str, LiveRun] = {}
+        """Oldest first."""
+        self.counts: Counter[str] = Counter()
+        """How many runs are in which state."""
         self.datasets: tuple[Shelved, ...] = ()
         self.models: tuple[Shelved, ...] = ()
         self.complete = False
@@ -67,9 +71,12 @@ class Library:
 
     def take(self, message: FeedMessage) -> None:
         if isinstance(message, RunsChanged):
+            self.counts.subtract(live.run.status for run in message.changed if (live := self.runs.get(run)))
+            self.counts.update(live.run.status for live in message.changed.values())
             self.runs.update(message.changed)
             for run in message.removed:
-                self.runs.pop(run, None)
+                if live := self.runs.pop(run, None):
+                    self.counts[live.run.status] -= 1
             self.complete = self.complete or message.complete
             if message.complete or message.removed & set(self.marks):
                 self.mark(run for run in self.marks if run in self.runs)
@@ -81,7 +88,7 @@ class SciMLApp(App[None]):
     """Screens over `engine.client`. `first` is the screen that it opens on; `marked` are runs marked from the start."""
 
     BINDINGS = [*KEYMAP.bindings("app")]
-    CSS_PATH = "app.tcss"
+    CSS = "Screen { background: $background; color: $foreground; }"
     MODES = {name: partial(_made, path) for name, path in SCREENS.items()}
     DEFAULT_MODE = "runs"
     TITLE = "sciml-tui"
@@ -102,30 +109,24 @@ class SciMLApp(App[None]):
         self.readonly, self._first = readonly, first
         self.library = Library()
         self.library.mark(marked)
-        self.client: Client | None = None
         self.feed: Feed | None = None
         self.paused = False
         self.trouble = ""
         """Why the store cannot be read at present."""
 
     def on_load(self) -> None:
-        self.run_worker(self._open_store, thread=True, name="open", exit_on_error=False)
+        from tui.feed import Feed
+
+        self.feed = Feed(self._open_client, self.post_message)
+        self.feed.start()
 
     def on_mount(self) -> None:
         self.switch_mode(self._first)
 
-    # the store, off the event loop
-
-    def _open_store(self) -> None:
-        from engine.errors import ScimlError
-        from tui.feed import Feed
-
-        try:
-            self.client = self._open_client()
-            self.feed = Feed(self.client, self.post_message)
-            self.feed.start()
-        except ScimlError as error:
-            self.post_message(FeedFailed(str(error)))
+    @property
+    def client(self) -> Client | None:
+        """The store, once the feed has opened it."""
+        return self.feed.client if self.feed else None
 
     def on_unmount(self) -> None:
         if self.feed is not None:
@@ -134,7 +135,8 @@ class SciMLApp(App[None]):
     # what the feed says
 
     def _tell(self, message: FeedMessage) -> None:
-        self.trouble = message.text if isinstance(message, FeedFailed) else ""
+        if isinstance(message, FeedFailed):
+            self.trouble = message.text
         self.library.take(message)
         for screen in self.screen_stack:
             if isinstance(screen, FeedScreen):

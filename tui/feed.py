@@ -1,7 +1,8 @@
 """The thread that reads the store and tells the app what changed. Nothing else in the app waits for a file.
 
-Every tick it asks the catalogue for what changed, looks at the evidence of active runs, reads on in the streams of
-active and of watched runs, and posts messages. Screens read columns from `report(run)`, which is safe for threads.
+It opens the store. Then, every tick, it asks the catalogue for what changed, looks at the evidence of active runs,
+reads on in the streams of active and of watched runs, and posts messages. Screens read columns from `report(run)`,
+which is safe for threads. What a tick costs depends on what changed and what is active, not on how many runs there are.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from engine.client import Client
 from engine.errors import ScimlError, UnknownName
 from engine.records import ACTIVE, WAITING, Run
 from engine.report import Report
@@ -18,20 +19,34 @@ from engine.store.stream import tail
 from tui.live import TREND, LiveRun
 from tui.messages import FeedFailed, FeedMessage, MetricsGrew, RunsChanged, ShelfChanged
 
+if TYPE_CHECKING:
+    from engine.client import Client
+
 TICK = 0.25
+GROW = 0.5
+"""Seconds between two readings of the streams: nobody reads figures that change faster, and each costs bytes."""
 SETTLE = 1.0
 """Seconds between two looks at the evidence of active runs."""
 SUPERVISE = 5.0
 """Seconds between two looks at whether the scheduler is there while runs wait."""
+RETRY = 1.0
+"""Seconds until a store that could not be read is tried again."""
+_SCHEDULER = "scheduler"
 
 
 class Feed(threading.Thread):
-    """Reads the store through `client` and gives messages to `post`, which must be callable from any thread."""
+    """Opens the store by `open_client`, and gives messages to `post`, which must be callable from any thread."""
 
-    def __init__(self, client: Client, post: Callable[[FeedMessage], object]) -> None:
+    def __init__(self, open_client: Callable[[], Client], post: Callable[[FeedMessage], object]) -> None:
         super().__init__(name="feed", daemon=True)
-        self._client, self._post = client, post
+        self.client: Client | None = None
+        """The store, once it is open."""
+        self._open_client, self._post = open_client, post
         self._live: dict[str, LiveRun] = {}
+        self._active: set[str] = set()
+        self._waiting: set[str] = set()
+        self._pending: set[str] = set()
+        """Runs that changed in the catalogue and were not told of yet."""
         self._reports: dict[str, Report] = {}
         self._watched: frozenset[str] = frozenset()
         self._trends_wanted: set[str] = set()
@@ -40,8 +55,10 @@ class Feed(threading.Thread):
         self._wake = threading.Event()
         self._paused = threading.Event()
         self._versions_seen: dict[str, int] = {}
-        self._looked = 0.0
-        self._supervised = 0.0
+        self._troubles: dict[str, str] = {}
+        """What cannot be read or done at present, by run: it does not keep the others from being read."""
+        self._told = ""
+        self._grew = self._settled_at = self._supervised = float("-inf")
         self._complete = False
 
     # for screens, from any thread
@@ -59,10 +76,11 @@ class Feed(threading.Thread):
         self._wake.set()
 
     def report(self, run: str) -> Report:
-        """What a run reports; the feed polls it while the run is watched or active."""
+        """What a run that was told of reports; the feed polls it while the run is watched or active."""
+        assert self.client is not None
         with self._lock:
             if run not in self._reports:
-                self._reports[run] = Report(self._client.home, run)
+                self._reports[run] = Report(self.client.home, run)
             return self._reports[run]
 
     def look(self) -> None:
@@ -70,6 +88,7 @@ class Feed(threading.Thread):
         self._wake.set()
 
     def pause(self, paused: bool) -> None:
+        """Nothing that changes is told; what is looked at anew is read all the same."""
         if paused:
             self._paused.set()
         else:
@@ -85,80 +104,120 @@ class Feed(threading.Thread):
 
     def run(self) -> None:
         while not self._leave.is_set():
+            failed = ""
             try:
-                if not self._paused.is_set():
-                    self._tick()
+                if self.client is None:
+                    self.client = self._open_client()
+                self._tick(self.client)
             except (ScimlError, OSError) as error:
-                self._post(FeedFailed(str(error)))
-                self._leave.wait(1.0)
-            self._wake.wait(TICK)
+                failed = str(error)
+            except Exception as error:
+                self._tell(f"a fault of the program: {type(error).__name__}: {error}; what is shown stays as it is")
+                raise
+            self._tell(failed or next(iter(self._troubles.values()), ""))
+            self._wake.wait(RETRY if failed else TICK)
             self._wake.clear()
 
-    def _tick(self) -> None:
+    def _tell(self, trouble: str) -> None:
+        if trouble != self._told:
+            self._told = trouble
+            self._post(FeedFailed(trouble))
+
+    def _tick(self, client: Client) -> None:
+        paused, due = self._paused.is_set() and self._complete, time.monotonic() - self._grew >= GROW
+        if not paused:
+            self._follow(client, due)
+            self._supervise(client)
+        elif found := self._hold(self._trends(client)):
+            self._post(RunsChanged(found, frozenset()))
+        self._watched_grew(due and not paused)
+        if due:
+            self._grew = time.monotonic()
+
+    def _follow(self, client: Client, due: bool) -> None:
+        """Runs that changed in the catalogue or in what their streams say."""
         first = not self._complete
-        changed_ids = self._client.changes()
-        if first:
-            records = {run.id: run for run in self._client.runs()}
-            removed: frozenset[str] = frozenset()
-        else:
-            records = self._records(changed_ids)
-            removed = frozenset(changed_ids - records.keys())
-        for run in removed:
-            self._live.pop(run, None)
-            self._forget(run)
-        records.update(self._settled(records))
-        changed = {run: self._renewed(record) for run, record in records.items()}
-        changed.update(self._grown(changed))
-        self._live.update(changed)
-        changed.update(self._trends())
-        self._live.update(changed)
+        self._pending |= client.changes()
+        under_way = self._active | self._waiting
+        records = {run.id: run for run in client.runs()} if first else self._records(client)
+        removed = frozenset() if first else frozenset(self._pending - records.keys())
+        records.update(self._settled(client, records))
+        changed = self._hold({run: self._renewed(record) for run, record in records.items()}, removed)
+        changed |= self._hold(self._grown(under_way & changed.keys(), due))
+        changed |= self._hold(self._trends(client))
         if changed or removed or first:
             self._post(RunsChanged(changed, removed, complete=first))
-            self._complete = True
-        if changed_ids or first:
-            self._post(ShelfChanged(tuple(self._client.datasets()), tuple(self._client.models())))
-        self._watched_grew()
-        self._supervise()
+        if self._pending or first:
+            self._post(ShelfChanged(tuple(client.datasets()), tuple(client.models())))
+        self._complete = True
+        self._pending.clear()
 
-    def _records(self, ids: Iterable[str]) -> dict[str, Run]:
+    def _hold(self, changed: dict[str, LiveRun], removed: frozenset[str] = frozenset()) -> dict[str, LiveRun]:
+        """Takes these to be what the runs now are; returns them."""
+        self._live.update(changed)
+        for run in removed:
+            self._live.pop(run, None)
+        for runs, states in ((self._active, ACTIVE), (self._waiting, WAITING)):
+            runs -= changed.keys() | removed
+            runs |= {run for run, live in changed.items() if live.run.status in states}
+        return changed
+
+    def _records(self, client: Client) -> dict[str, Run]:
+        """The runs that changed, oldest first, without those that are gone."""
         found = {}
-        for run in ids:
+        for run in sorted(self._pending, key=lambda run: (len(run), run)):
             try:
-                found[run] = self._client.catalog.get(run)
+                found[run] = client.catalog.get(run)
             except UnknownName:
                 continue
         return found
 
-    def _settled(self, fresh: Mapping[str, Run]) -> dict[str, Run]:
+    def _settled(self, client: Client, fresh: Mapping[str, Run]) -> dict[str, Run]:
         """Active runs whose stored status no longer is what the evidence says."""
-        if time.monotonic() - self._looked < SETTLE:
+        if time.monotonic() - self._settled_at < SETTLE:
             return {}
-        self._looked = time.monotonic()
-        known = {run: live.run for run, live in self._live.items()} | dict(fresh)
-        active = {run: record for run, record in known.items() if record.status in ACTIVE}
-        seen = {run: self._client.run(run) for run in active}
-        return {run: record for run, record in seen.items() if record != active[run]}
+        self._settled_at = time.monotonic()
+        known = {run: self._live[run].run for run in self._active - self._pending} | dict(fresh)
+        found = {}
+        for run, record in known.items():
+            if record.status in ACTIVE:
+                try:
+                    seen = client.run(run)
+                except UnknownName:  # removed just now: that is told next
+                    continue
+                if seen != record:
+                    found[run] = seen
+        return found
 
-    def _supervise(self) -> None:
+    def _supervise(self, client: Client) -> None:
         """Runs that wait need a scheduler; one that was killed is started again by whoever is there."""
-        if self._client.readonly or time.monotonic() - self._supervised < SUPERVISE:
+        if client.readonly or time.monotonic() - self._supervised < SUPERVISE:
             return
         self._supervised = time.monotonic()
-        if any(live.run.status in WAITING for live in self._live.values()):
-            self._client.ensure_scheduler()
+        self._troubles.pop(_SCHEDULER, None)
+        if self._waiting:
+            try:
+                client.ensure_scheduler()
+            except ScimlError as error:
+                self._troubles[_SCHEDULER] = str(error)
 
     def _renewed(self, record: Run) -> LiveRun:
         before = self._live.get(record.id)
         return before._replace(run=record, seen=time.time()) if before else LiveRun(record, seen=time.time())
 
-    def _grown(self, changed: dict[str, LiveRun]) -> dict[str, LiveRun]:
-        """Active runs, and those that just ended, whose streams have something new."""
-        found = {}
-        for run, live in {**self._live, **changed}.items():
-            ended_now = run in changed and run in self._reports
-            if (live.active or ended_now) and self.report(run).poll():
-                found[run] = self._read(live)
-        return found
+    def _grown(self, moved: set[str], due: bool) -> dict[str, LiveRun]:
+        """Runs whose streams have something new: active ones when they are due, others as they end."""
+        runs = moved | self._active if due else moved
+        return {run: self._read(self._live[run]) for run in runs if self._poll(run)}
+
+    def _poll(self, run: str) -> bool:
+        try:
+            grown = self.report(run).poll()
+        except (ScimlError, OSError) as error:
+            self._troubles[run] = str(error)
+            return False
+        self._troubles.pop(run, None)
+        return grown
 
     def _read(self, live: LiveRun) -> LiveRun:
         report = self.report(live.run.id)
@@ -174,38 +233,39 @@ class Feed(threading.Thread):
             progress=progress.get("done", 0) / total if total else None,
         )
 
-    def _trends(self) -> dict[str, LiveRun]:
+    def _trends(self, client: Client) -> dict[str, LiveRun]:
         with self._lock:
             wanted, self._trends_wanted = self._trends_wanted, set()
         found = {}
-        for run in wanted & self._live.keys():
+        for run in (wanted & self._live.keys()) - self._active:
             live = self._live[run]
-            if not live.active and not live.trend:
-                values = tail(self._client.home.run(run).stream, ("loss",), TREND)["loss"]
-                if values:
-                    found[run] = live._replace(trend=tuple(values))
+            if not live.trend and (values := self._tail(client, run)):
+                found[run] = live._replace(trend=tuple(values))
         return found
 
-    def _watched_grew(self) -> None:
+    def _tail(self, client: Client, run: str) -> list[float]:
+        try:
+            return tail(client.home.run(run).stream, ("loss",), TREND)["loss"]
+        except (ScimlError, OSError):  # told when somebody looks at the run
+            return []
+
+    def _watched_grew(self, due: bool) -> None:
+        """When they are due; those that were not watched before, at once."""
         with self._lock:
             watched = self._watched
         for run in watched:
-            report = self.report(run)
-            report.poll()
-            if self._versions_seen.get(run) != report.reader.version:
-                self._versions_seen[run] = report.reader.version
-                self._post(MetricsGrew(run))
+            if due or run not in self._versions_seen:
+                self._poll(run)
+                version = self.report(run).reader.version
+                if self._versions_seen.get(run) != version:
+                    self._versions_seen[run] = version
+                    self._post(MetricsGrew(run))
         self._versions_seen = {run: seen for run, seen in self._versions_seen.items() if run in watched}
         self._drop_reports(watched)
 
     def _drop_reports(self, watched: frozenset[str]) -> None:
         """Readers of runs that are neither active nor on the screen hold memory for nothing."""
         with self._lock:
-            for run in list(self._reports):
-                live = self._live.get(run)
-                if run not in watched and (live is None or not live.active):
-                    del self._reports[run]
-
-    def _forget(self, run: str) -> None:
-        with self._lock:
-            self._reports.pop(run, None)
+            for run in self._reports.keys() - watched - self._active:
+                del self._reports[run]
+                self._troubles.pop(run, None)

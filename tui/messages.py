@@ -49,7 +49,7 @@ class ShelfChanged(FeedMessage):
 
 
 class FeedFailed(FeedMessage):
-    """The store cannot be read at present; the feed goes on trying."""
+    """Something of the store cannot be read at present; the feed goes on trying, and says "" when it can."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -53,7 +53,7 @@ def _error(value: tuple[float, bool] | None, _cells: int) -> Cell:
 
 
 RUN_COLUMNS = (
-    Column("id", "run", lambda live: live.run.id, columns.words, width=5, importance=100),
+    Column("id", "run", lambda live: live.run.id, columns.words, width=6, importance=100),
     Column("label", "what", what, _what, width=28, least=24, most=48, importance=96),
     Column("seed", "seed", lambda live: live.run.spec.seed, columns.whole, width=4, align="right", importance=60),
     Column("dtype", "dtype", lambda live: live.run.spec.params.get("dtype"), columns.quiet, width=7, importance=20),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
@@ -60,7 +59,7 @@ class FeedScreen(Screen[None]):
 
     def _tell_bar(self) -> None:
         bar = self.query_one(StatusLine)
-        bar.set_counts(Counter(str(live.run.status) for live in self.sciml.library.runs.values()))
+        bar.set_counts(self.sciml.library.counts)
         bar.set_notice(", ".join(self.sciml.notices))
 
 

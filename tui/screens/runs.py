@@ -71,7 +71,7 @@ class RunsScreen(FeedScreen):
 
     def refresh_all(self) -> None:
         runs = self.sciml.library.runs
-        self.table.set_rows({run: runs[run] for run in sorted(runs, reverse=True) if self._lets_through(runs[run])})
+        self.table.set_rows({run: live for run, live in reversed(runs.items()) if self._lets_through(live)})
         self.table.set_marks(self.sciml.library.marks)
         self._said()
         self._came_to(self.table.cursor)
@@ -86,7 +86,7 @@ class RunsScreen(FeedScreen):
         if message.complete:
             self.refresh_all()
             return
-        shown = {run: live for run, live in message.changed.items() if self._lets_through(live)}
+        shown = {run: live for run, live in reversed(list(message.changed.items())) if self._lets_through(live)}
         hidden = message.removed | (message.changed.keys() - shown.keys())
         self.table.remove_rows(hidden)
         self.table.update_rows(shown)
