@@ -70,10 +70,13 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     def _describe(self, component: Any) -> dict[str, Any]:
         words = {name: getattr(component, name, "") for name in ("title", "summary", "equation", "source", "label")}
-        described = {name: text for name, text in words.items() if text}
+        described: dict[str, Any] = {name: text for name, text in words.items() if text}
         struct = getattr(component, "coefficients", None) or getattr(component, "settings", None)
         properties = describe_struct(struct, self.prefix) if struct else {}
-        return {**described, "properties": properties} if properties else described
+        more: dict[str, Any] = {"properties": properties} if properties else {}
+        if isinstance(component, PointModel):
+            more["facts"] = {"parameters": component.size(component.settings(), 2, 1)}
+        return {**described, **more}
 
     def choose(self, params: Params) -> Any:
         """The component that is chosen. Raises SpecError."""

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from engine.api import Diverged
@@ -135,8 +136,6 @@ def test_the_same_seed_gives_the_same_curve_bit_for_bit(run: Run, optimizer: str
 
 
 def test_runs_do_not_lean_on_global_random_numbers(run: Run) -> None:
-    import torch
-
     one = run(REACTION)
     torch.manual_seed(99)
     np.random.seed(99)
@@ -208,6 +207,16 @@ def test_single_precision_runs_in_single_precision(run: Run) -> None:
     recorder = run({"beta": 1.0, "optimizer.closures": 20, "dtype": "float32"})
     assert weights(recorder).dtype == np.float32
     assert recorder.figures["rel_l2"] < recorder.points[0][1]["rel_l2"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("optimizer", ["ssbfgs", "lbfgs"])
+def test_a_gpu_takes_the_steps_of_a_cpu(run: Run, optimizer: str) -> None:
+    params = {"beta": 1.0, "optimizer.closures": 12, "optimizer": optimizer}
+    on_cpu, on_gpu = run(params), run(params, device="cuda")
+    for (_, ours), (_, theirs) in zip(on_gpu.points, on_cpu.points, strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-8)
 
 
 def test_another_network_is_trained_by_automatic_differentiation(run: Run) -> None:
