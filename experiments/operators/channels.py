@@ -8,6 +8,8 @@ gets a new one whose weights start at zero: before it is trained the model predi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
@@ -18,12 +20,29 @@ from experiments.operators.weights import Card, model_of
 
 
 def fitted(samples: Samples, system: System, channels: tuple[str, ...]) -> Samples:
-    """The samples with a column of coefficients for each channel but the source: (count, channels - 1)."""
+    """The samples with a column of coefficients for each channel but the source, (count, channels - 1); of what was
+    drawn only the sparsity, which all systems have."""
     columns = np.zeros((len(samples.coefficients), len(channels) - 1))
     for name, values in zip(system.coefficients, samples.coefficients.T, strict=True):
         for channel in _heard(name, system, channels):
             columns[:, channels.index(channel) - 1] = values
-    return samples._replace(coefficients=columns)
+    return samples._replace(coefficients=columns, drawn=samples.drawn[:, -1:])
+
+
+def joined(systems: Sequence[System], samples: Sequence[Samples], channels: tuple[str, ...]) -> Samples:
+    """The samples of all systems, one after another, fitted to the channels."""
+    return Samples.joined([fitted(own, system, channels) for own, system in zip(samples, systems, strict=True)])
+
+
+def of_mixture(systems: Sequence[System]) -> tuple[str, ...]:
+    """The channels of a model of all these systems: no coefficient has one where others that it stands for do."""
+    names = dict.fromkeys(name for system in systems for name in system.coefficients)
+    known = set(names)
+    for system in systems:
+        for name, others in system.stands_for.items():
+            if set(others) <= known:
+                names.pop(name, None)
+    return ("source", *names)
 
 
 def lacking(system: System, channels: tuple[str, ...]) -> tuple[str, ...]:

@@ -20,11 +20,12 @@ from engine.api import (
     lazy_import,
     settings,
 )
-from experiments.operators import metrics, models
+from experiments.operators import metrics, mixture, models
 from experiments.operators import recipe as recipes
 from experiments.operators.freezing import frozen
+from experiments.operators.mixture import Mixture, Part
 from experiments.operators.recipe import SPLITS, Recipe, Sizes, Split
-from experiments.operators.system import find
+from experiments.operators.system import System, find, systems
 from experiments.operators.training import Fresh, Training, Tuning
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _mode() -> dict[str, Any]:
     training = describe_struct(Training)
     fresh = {**training, **describe_struct(Fresh), **models.properties()}
     choices = {
-        "pretrain": ("Train from random weights and publish the model", fresh),
+        "pretrain": ("Train from random weights and publish the model", {**fresh, **describe_struct(Mixture)}),
         "scratch": ("Train from random weights, to compare with", fresh),
         "finetune": ("Train another run's model on new data", {**init, **training, **describe_struct(Tuning)}),
         "zeroshot": ("Another run's model on new data, as it is", {**init, **none}),
@@ -96,6 +97,7 @@ class OperatorTask:
             label="{system} {mode} N={samples}",
             metrics={
                 **metrics.MEANINGS,
+                **{f"rel_l2_{key}": f"of a mixture: rel_l2 on {s.title}" for key, s in systems()[0].items()},
                 "validation_rel_l2": "relative L2 error, mean over the validation samples",
                 "loss": "what is minimised, on the examples of a step",
                 "lr": "learning rate",
@@ -108,6 +110,10 @@ class OperatorTask:
         problems = recipes.problems_of(recipe)
         if mode != "zeroshot":
             problems += settings(Training, params).unfit()
+        try:
+            mixture.parts_of(params)
+        except SpecError as error:
+            problems += error.problems
         if mode in FROM_INIT:
             if not params.get("init"):
                 missing = Problem("init", "a run whose weights to begin with", "nothing", f"mode={mode} needs one")
@@ -138,15 +144,19 @@ class OperatorTask:
 
     def run(self, params: Params, reporter: Reporter, /) -> None:
         torch.set_num_threads(reporter.cpus)
-        recipe = recipes.recipe_of(params)
+        parts = mixture.parts_of(params)
+        recipe, mixed = parts[0].recipe, [find(part.recipe.system) for part in parts]
         start = _loaded(str(params["init"]), recipe, reporter) if params["mode"] in FROM_INIT else None
-        sets = _samples(str(params["data"]), recipe, recipes.sizes_of(params), reporter)
+        sets = [_samples("" if i else str(params["data"]), *part, reporter) for i, part in enumerate(parts)]
         if start:
-            card, parameters = channels.widened(*start, find(recipe.system), sets.get("train"))
+            card, parameters = channels.widened(*start, mixed[0], sets[0].get("train"))
         else:
-            card, parameters = _fresh(params, recipe, sets["train"], reporter.seed)
-        test = sets.pop("test")
-        inputs = {split: _inputs(samples, card, recipe, reporter.device) for split, samples in sets.items()}
+            card, parameters = _fresh(params, mixed, [found["train"] for found in sets], reporter.seed)
+        tests = [found.pop("test") for found in sets]
+        inputs = {
+            split: _inputs(channels.joined(mixed, [found[split] for found in sets], card.channels), card, reporter)
+            for split in sets[0]
+        }
         model, spec = weights.model_of(card)
         del sets
         forward = functools.partial(model.forward, spec)
@@ -154,7 +164,7 @@ class OperatorTask:
         reporter.summary(parameters=sum(tensor.numel() for tensor in tensors.values()), samples=int(params["samples"]))  # type: ignore[arg-type]
         if params["mode"] == "zeroshot":
             reporter.summary(steps=0, stop_reason="evaluated")
-            _evaluate(forward, tensors, test, card, recipe, 0, reporter)
+            _evaluate(forward, tensors, card, parts, tests, 0, reporter)
             return
         training, tuning = settings(Training, params), settings(Tuning, params)
         trainer = train.Trainer(
@@ -178,8 +188,8 @@ class OperatorTask:
             stop_reason="all steps done" if finished else "stopped",
         )
         if finished:
-            _evaluate(forward, trainer.best, test, card, recipe, trainer.step, reporter)
-            _keep(card, trainer, recipe, training, tuning, str(params["mode"]), reporter)
+            _evaluate(forward, trainer.best, card, parts, tests, trainer.step, reporter)
+            _keep(card, trainer, parts, params, reporter)
 
 
 def _loaded(run: str, recipe: Recipe, reporter: Reporter) -> tuple[weights.Card, dict[str, np.ndarray]]:
@@ -199,12 +209,12 @@ def _loaded(run: str, recipe: Recipe, reporter: Reporter) -> tuple[weights.Card,
 
 
 def _fresh(
-    params: Params, recipe: Recipe, samples: generate.Samples, seed: int
+    params: Params, mixed: list[System], samples: list[generate.Samples], seed: int
 ) -> tuple[weights.Card, dict[str, np.ndarray]]:
     key, spec = models.chosen(params)
-    names = find(recipe.system).channels
+    names = channels.of_mixture(mixed)
     parameters = models.find(key).initialise(spec, len(names), np.random.default_rng([seed, 0]))
-    scales = normalise.scales_of(samples, settings(Fresh, params).normalisation)
+    scales = normalise.scales_of(channels.joined(mixed, samples, names), settings(Fresh, params).normalisation)
     return weights.Card(model=key, spec=msgspec.to_builtins(spec), channels=names, scales=scales), parameters
 
 
@@ -230,36 +240,34 @@ def _require_same(dataset: str, recipe: Recipe, found: Recipe) -> None:
         raise TaskError(f"data: the dataset {dataset} is another than these parameters say; {'; '.join(wrong)}")
 
 
-def _inputs(samples: generate.Samples, card: weights.Card, recipe: Recipe, device: str) -> normalise.Inputs:
-    inputs = normalise.inputs_of(channels.fitted(samples, find(recipe.system), card.channels), card.scales)
-    return normalise.Inputs(*(tensor.to(device) for tensor in inputs))
+def _inputs(samples: generate.Samples, card: weights.Card, reporter: Reporter) -> normalise.Inputs:
+    inputs = normalise.inputs_of(samples, card.scales)
+    return normalise.Inputs(*(tensor.to(reporter.device) for tensor in inputs))
 
 
 def _evaluate(
     forward: train.Forward,
     parameters: train.Parameters,
-    test: generate.Samples,
     card: weights.Card,
-    recipe: Recipe,
+    parts: list[Part],
+    tests: list[generate.Samples],
     step: int,
     reporter: Reporter,
 ) -> None:
-    found = evaluation.evaluate(forward, parameters, test, card, find(recipe.system), reporter.device)
-    evaluation.report(found, test.solution, step, reporter)
+    """All figures and fields of the run's own system; of a mixture the error on each of its systems as well."""
+    for (recipe, _), test in zip(parts, tests, strict=True):
+        found = evaluation.evaluate(forward, parameters, test, card, find(recipe.system), reporter.device)
+        if recipe is parts[0].recipe:
+            evaluation.report(found, test.solution, step, reporter)
+        if len(parts) > 1:
+            reporter.summary(**{f"rel_l2_{recipe.system}": float(found.errors["rel_l2"].mean())})
 
 
-def _keep(
-    card: weights.Card,
-    trainer: train.Trainer,
-    recipe: Recipe,
-    training: Training,
-    tuning: Tuning,
-    mode: str,
-    reporter: Reporter,
-) -> None:
+def _keep(card: weights.Card, trainer: train.Trainer, parts: list[Part], params: Params, reporter: Reporter) -> None:
     """The best weights as the artifact `weights`; those of a pretraining on the shelf of models as well."""
+    recipe, training, mode = parts[0].recipe, settings(Training, params), str(params["mode"])
     history = {"mode": mode, "seed": reporter.seed}
-    for part in (recipe, training, tuning):
+    for part in (recipe, training, settings(Tuning, params), settings(Mixture, params)):
         history |= msgspec.to_builtins(part)
     card = msgspec.structs.replace(card, trained=(*card.trained, history))
     path = reporter.folder / "weights.safetensors"
@@ -279,7 +287,7 @@ def _keep(
         copy = reporter.folder / "model.safetensors"
         shutil.copyfile(path, copy)
         size = "-".join(str(value) for value in card.spec.values())
-        name = f"{card.model}-{size}-{recipe.name}" + (f"-init{reporter.seed}" if reporter.seed else "")
+        name = f"{card.model}-{size}-{mixture.name(parts)}" + (f"-init{reporter.seed}" if reporter.seed else "")
         reporter.publish("model", copy, name=name, **facts)
 
 

@@ -91,3 +91,11 @@ def test_every_model_can_be_widened_by_channels_that_it_ignores(key: str) -> Non
     assert torch.allclose(predicted, model.forward(spec, here, varying, constant[:, :2]), rtol=1e-12)
     gradients = torch.autograd.grad(predicted.square().sum(), list(there.values()))
     assert all(gradient.any() for gradient in gradients)
+
+
+def test_a_mixture_has_the_published_channels_and_one_system_its_own() -> None:
+    poisson, moving, waves = (find(key) for key in ("poisson", "advection_diffusion", "helmholtz"))
+    assert channels.of_mixture([poisson, moving, waves]) == MIXED
+    assert set(channels.of_mixture([waves, poisson, moving])) == set(MIXED)
+    assert channels.of_mixture([waves]) == waves.channels
+    assert channels.of_mixture([poisson, moving]) == moving.channels
