@@ -11,6 +11,7 @@ from tui.keymap import KEYMAP
 from tui.messages import FeedFailed, FeedMessage
 from tui.widgets.footer import Footer
 from tui.widgets.status_line import StatusLine
+from tui.wire import LeanCompositor
 
 if TYPE_CHECKING:
     from tui.app import SciMLApp
@@ -24,6 +25,10 @@ class FeedScreen(Screen[None]):
 
     name_in_bar = ""
     """What the bar on top calls this screen; of one that lies on top of another, that other's name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = LeanCompositor()
 
     @property
     def sciml(self) -> SciMLApp:

@@ -49,6 +49,8 @@ class RunsScreen(FeedScreen):
     def __init__(self) -> None:
         super().__init__()
         self._filter = filters.parse("")
+        self._wrong = False
+        """Whether what was typed cannot be read as a filter; that is said until it can."""
         self._shown_run: str | None = None
         self._rest: Timer | None = None
 
@@ -102,7 +104,8 @@ class RunsScreen(FeedScreen):
         library = self.sciml.library
         if library.complete:
             self.table.set_empty(_NONE_MATCH if library.runs else _EMPTY)
-        self.query_one(FilterBar).set_count(len(self.table), len(library.runs))
+        if not self._wrong:
+            self.query_one(FilterBar).set_count(len(self.table), len(library.runs))
 
     def _tick(self) -> None:
         """The elapsed time of active runs in view goes on."""
@@ -116,8 +119,9 @@ class RunsScreen(FeedScreen):
 
     def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
         try:
-            self._filter = filters.parse(message.value, lenient=True)
+            self._filter, self._wrong = filters.parse(message.value, lenient=True), False
         except FilterError as error:
+            self._wrong = True
             self.query_one(FilterBar).set_problem(str(error))
             return
         self.refresh_all()

@@ -90,6 +90,7 @@ class FilterBar(Horizontal):
     ) -> None:
         super().__init__(id=id)
         self._label, self._placeholder = label, placeholder
+        self._said = ""
 
     def compose(self) -> ComposeResult:
         yield Static(self._label, classes="label", markup=False)
@@ -119,7 +120,9 @@ class FilterBar(Horizontal):
     def _say(self, words: str, *, problem: bool) -> None:
         said = self.query_one(".said", Static)
         said.set_class(problem, "-problem")
-        said.update(text.shown(words))
+        if words != self._said:  # it lays the whole screen out anew
+            self._said = words
+            said.update(text.shown(words))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
