@@ -60,8 +60,8 @@ def figures(errors: dict[str, np.ndarray]) -> dict[str, float]:
     low, median, high = (float(value) for value in np.quantile(errors["rel_l2"], (0.25, 0.5, 0.75)))
     found = {name: float(values.mean()) for name, values in errors.items()}
     found["max_error"] = float(errors["max_error"].max())
-    quartiles = {"rel_l2_median": median, "rel_l2_q25": low, "rel_l2_q75": high}
-    return {**found, **quartiles, "nrmse": found["rel_l2"]}
+    found |= {"rel_l2_median": median, "rel_l2_q25": low, "rel_l2_q75": high, "nrmse": found["rel_l2"]}
+    return {name: found[name] for name in metrics.MEANINGS}
 
 
 def report(found: Evaluation, solution: torch.Tensor, step: int, reporter: Reporter) -> None:

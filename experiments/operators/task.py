@@ -166,7 +166,9 @@ class OperatorTask:
             reporter.summary(steps=0, stop_reason="evaluated")
             _evaluate(forward, tensors, card, parts, tests, 0, reporter)
             return
-        training, tuning = settings(Training, params), settings(Tuning, params)
+        training, held = settings(Training, params), frozen(settings(Tuning, params).freeze, tensors)
+        if start and (shut := sorted(name for name in held if start[1][name].shape != parameters[name].shape)):
+            raise TaskError(f"freeze: required {', '.join(shut)} to be trained, where new inputs start at zero weight")
         trainer = train.Trainer(
             forward,
             tensors,
@@ -174,7 +176,7 @@ class OperatorTask:
             inputs["train"],
             inputs["validation"],
             reporter.seed,
-            frozen(tuning.freeze, tensors),
+            held,
         )
         if state := reporter.resume():
             trainer.restore(state)
