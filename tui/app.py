@@ -90,7 +90,6 @@ class SciMLApp(App[None]):
     BINDINGS = [*KEYMAP.bindings("app")]
     CSS = "Screen { background: $background; color: $foreground; }"
     MODES = {name: partial(_made, path) for name, path in SCREENS.items()}
-    DEFAULT_MODE = "runs"
     TITLE = "sciml-tui"
     ENABLE_COMMAND_PALETTE = True
 
@@ -106,7 +105,8 @@ class SciMLApp(App[None]):
         self.register_theme(THEME)
         self.theme = THEME.name  # here: set later, every style sheet is read twice
         self._open_client = open_client
-        self.readonly, self._first = readonly, first
+        self.readonly = readonly
+        self.DEFAULT_MODE = first  # read when the app begins: no other screen is made
         self.library = Library()
         self.library.mark(marked)
         self.feed: Feed | None = None
@@ -119,9 +119,6 @@ class SciMLApp(App[None]):
 
         self.feed = Feed(self._open_client, self.post_message)
         self.feed.start()
-
-    def on_mount(self) -> None:
-        self.switch_mode(self._first)
 
     @property
     def client(self) -> Client | None:

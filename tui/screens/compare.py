@@ -143,7 +143,8 @@ class CompareScreen(FeedScreen):
 
     def _tabulate(self) -> None:
         lines = [line for table in self._tables() for line in [*_table_lines(table), []]]
-        lines += _differences([live.run.spec.params for live in self._marked()])
+        for part in (self._trained(), self._operators()):
+            lines += _differences([live.run.spec.params for live in part])
         shown = self.query_one(Lines)
         shown.set_lines(lines)
         shown.styles.height = max(len(lines), 1)
@@ -169,7 +170,7 @@ def _by_group(rows: Sequence[Row], by: list[str], values: Sequence[str], thresho
     """Mean ± std, best and success rate of the first value, then means of the others: what fits below the curves."""
     known = [name for name in values if any(row.get(name) is not None for row in rows)]
     table = grouped(rows, by, known, threshold=threshold, ordered=False)
-    best = [f"{known[0]}_min"] if known else []
+    best = [f"{values[0]}_min"]
     wanted = [*by, "n", *known[:1], *best, "succeeded", *known[1:]]
     at = {column.key: i for i, column in enumerate(table.columns)}
     kept = [at[key] for key in wanted if key in at]

@@ -150,7 +150,7 @@ class RunsScreen(FeedScreen):
 
     def _look_at(self, run: str | None) -> None:
         feed = self.sciml.feed
-        if feed is None:
+        if feed is None or not self.is_current:  # a timer of a screen that was left meanwhile
             return
         self._shown_run = run
         feed.watch([run] if run else [])
