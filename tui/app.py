@@ -106,7 +106,7 @@ class SciMLApp(App[None]):
         self.theme = THEME.name  # here: set later, every style sheet is read twice
         self._open_client = open_client
         self.readonly = readonly
-        self.DEFAULT_MODE = first  # read when the app begins: no other screen is made
+        self.DEFAULT_MODE = first  # type: ignore[misc]  # else another screen is made before it
         self.library = Library()
         self.library.mark(marked)
         self.feed: Feed | None = None
