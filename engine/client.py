@@ -136,7 +136,7 @@ class Client:
         """Runs that were skipped because one of these did not end well wait for it again, and those behind them too."""
         while resumed:
             behind = [run for run in self.catalog.by_status({Status.SKIPPED}) if resumed & set(run.spec.needs)]
-            fresh = {"status": Status.BLOCKED, "reason": "", "ended": None}
+            fresh: dict[str, Any] = {"status": Status.BLOCKED, "reason": "", "ended": None}
             resumed = {run.id for run in behind if self.catalog.transition(run.id, {Status.SKIPPED}, **fresh)}
 
     def _requeued(self, run: Run) -> Run:

@@ -101,12 +101,12 @@ class SciMLApp(App[None]):
         first: str = "runs",
         marked: tuple[str, ...] = (),
     ) -> None:
+        self.DEFAULT_MODE = first  # type: ignore[misc]  # read by what follows: no other screen is made before it
         super().__init__()
         self.register_theme(THEME)
         self.theme = THEME.name  # here: set later, every style sheet is read twice
         self._open_client = open_client
         self.readonly = readonly
-        self.DEFAULT_MODE = first  # type: ignore[misc]  # else another screen is made before it
         self.library = Library()
         self.library.mark(marked)
         self.feed: Feed | None = None
