@@ -9,16 +9,24 @@ than half of what a small fine-tuning takes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class Adam:
-    """parameters: leaves whose `grad` is set before each step. first, second: the moments, by the same names."""
+    """parameters: leaves whose `grad` is set before each step. first, second: the moments, by the same names.
+    rates: for some of the parameters what the learning rate is multiplied with, entry by entry."""
 
-    def __init__(self, parameters: dict[str, torch.Tensor], weight_decay: float = 0.0) -> None:
-        self._parameters, self._weight_decay = parameters, weight_decay
+    def __init__(
+        self,
+        parameters: dict[str, torch.Tensor],
+        weight_decay: float = 0.0,
+        rates: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        self._parameters, self._weight_decay, self._rates = parameters, weight_decay, rates or {}
         self.first = {name: torch.zeros_like(tensor, requires_grad=False) for name, tensor in parameters.items()}
         self.second = {name: torch.zeros_like(tensor, requires_grad=False) for name, tensor in parameters.items()}
         self._steps = [torch.zeros((), device=tensor.device) for tensor in parameters.values()]
@@ -28,6 +36,7 @@ class Adam:
         """The step `number`, counted from 1."""
         for counter in self._steps:
             counter.fill_(number)
+        before = {name: self._parameters[name].clone() for name in self._rates}
         torch.ops.aten._fused_adamw_(
             list(self._parameters.values()),
             [tensor.grad for tensor in self._parameters.values()],
@@ -43,5 +52,8 @@ class Adam:
             amsgrad=False,
             maximize=False,
         )
+        for name, rate in self._rates.items():  # a step is proportional to its rate
+            tensor = self._parameters[name]
+            tensor.copy_(torch.lerp(before[name], tensor, rate))
         for tensor in self._parameters.values():
             tensor.grad = None

@@ -76,3 +76,16 @@ def widened(
         medians = scales_of(fitted(samples, system, channels), scales.normalisation).coefficients[-len(new) :]
     scales = msgspec.structs.replace(scales, coefficients=(*scales.coefficients, *medians))
     return msgspec.structs.replace(card, channels=channels, scales=scales), model.widen(spec, parameters, len(new))
+
+
+def rates(card: Card, parameters: dict[str, np.ndarray], channels: int, rate: float) -> dict[str, np.ndarray]:
+    """`rate` for the entries that are new where the model of this card is widened to so many channels, 1 for the others
+    of the same parameters; those that stay as they were are left out."""
+    model, spec = model_of(card)
+    ones = {name: np.ones_like(array) for name, array in parameters.items()}
+    wide = model.widen(spec, ones, channels - len(card.channels))  # new entries are the zeros
+    return {
+        name: np.where(array == 0, rate, 1.0).astype(array.dtype)
+        for name, array in wide.items()
+        if array.shape != parameters[name].shape
+    }

@@ -42,7 +42,7 @@ class Trainer:
     """The state of a training: parameters, Adam's moments, the best weights so far, the step.
 
     start: the parameters to begin with, real tensors by name, on the device to train on. frozen: those of them that
-    stay as they are.
+    stay as they are. rates: of some parameters, multiples of the learning rate entry by entry.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Trainer:
         judged: Inputs,
         seed: int,
         frozen: Collection[str] = (),
+        rates: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         self._forward, self._training, self._examples, self._judged = forward, training, examples, judged
         self._seed = seed
@@ -61,7 +62,7 @@ class Trainer:
             name: tensor.detach().clone().requires_grad_(name not in frozen) for name, tensor in start.items()
         }
         self._trained = {name: tensor for name, tensor in self.parameters.items() if name not in frozen}
-        self._adam = Adam(self._trained, training.weight_decay)
+        self._adam = Adam(self._trained, training.weight_decay, rates)
         self.step, self.seconds, self.loss = 0, 0.0, math.nan
         self.best, self.best_error, self.best_step = _copied(self.parameters), math.inf, 0
 

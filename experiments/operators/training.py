@@ -64,3 +64,6 @@ class Tuning(Spec, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="Parts of the model that stay as they are, such as lift,blocks.0; blocks are all of them"),
     ] = ()
+    lr_new: Annotated[
+        float, Meta(gt=0, description="Rate of inputs that the model did not have, in multiples of lr")
+    ] = 1.0

@@ -26,3 +26,21 @@ def test_it_steps_as_that_of_torch_does(peer: Callable[..., torch.optim.Optimize
         expected.step()
     for one, other in zip(ours.values(), theirs, strict=True):
         assert torch.allclose(one, other, rtol=1e-12)
+
+
+def test_an_entry_with_a_rate_of_its_own_moves_as_with_that_learning_rate() -> None:
+    start, gradients = torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    rate = torch.tensor([[1.0], [10.0], [1.0], [0.0]], dtype=torch.float64)
+
+    def after(lr: float, rates: dict[str, torch.Tensor]) -> torch.Tensor:
+        parameters = {"a": start.clone().requires_grad_()}
+        adam = Adam(parameters, 0.1, rates)
+        for number in (1, 2):
+            parameters["a"].grad = gradients * number
+            adam.step(number, lr)
+        return parameters["a"].detach()
+
+    mixed, slow, fast = after(0.01, {"a": rate}), after(0.01, {}), after(0.1, {})
+    assert torch.equal(mixed[[0, 2]], slow[[0, 2]])
+    assert torch.allclose(mixed[1], fast[1], rtol=1e-12)
+    assert torch.equal(mixed[3], start[3])

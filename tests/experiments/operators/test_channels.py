@@ -11,7 +11,7 @@ from experiments.models import fno
 from experiments.operators import channels, generate
 from experiments.operators.models import find as find_model
 from experiments.operators.models import models
-from experiments.operators.normalise import inputs_of, scales_of
+from experiments.operators.normalise import Scales, inputs_of, scales_of
 from experiments.operators.recipe import Recipe
 from experiments.operators.system import find
 from experiments.operators.weights import Card
@@ -75,6 +75,17 @@ def test_a_widened_model_predicts_what_it_did_before_it_is_trained(recipe_of: Re
     assert torch.allclose(*predicted, rtol=1e-13, atol=1e-14)
     assert channels.widened(wide, new, find("poisson"), None) == (wide, new)
     assert channels.widened(card, old, system, None)[0].scales.coefficients[3:] == (1.0, 1.0)
+
+
+def test_only_the_entries_of_new_channels_have_the_rate_of_new_ones() -> None:
+    spec = fno.FNO(width=5, modes=3, blocks=2)
+    scales = Scales(normalisation="linear", source=1.0, coefficients=(1.0, 1.0, 1.0))
+    card = Card(model="fno", spec=msgspec.to_builtins(spec), channels=find("poisson").channels, scales=scales)
+    parameters = fno.initialise(spec, 4, np.random.default_rng(0))
+    found = channels.rates(card, parameters, 6, 10.0)
+    assert list(found) == ["lift.weight"]
+    assert np.array_equal(found["lift.weight"], np.repeat([1.0, 1, 1, 1, 10, 10], 5).reshape(6, 5))
+    assert channels.rates(card, parameters, 4, 10.0) == {}
 
 
 @pytest.mark.parametrize("key", models()[0])

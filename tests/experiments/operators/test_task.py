@@ -210,6 +210,8 @@ def test_a_model_is_tuned_to_a_system_of_more_coefficients(pretrained: Recorder,
     assert old["lift.weight"].shape == (4, 6)
     assert new["lift.weight"][4:].any()
     assert tuned.figures["rel_l2"] < zero.figures["rel_l2"]  # type: ignore[operator]
+    slower = run(TASK, {"mode": "finetune", **there, **TRAINING, "lr_new": "1e-9"}, **from_(pretrained))
+    assert np.abs(tensors(slower)["lift.weight"][4:]).max() < 1e-8
     with pytest.raises(TaskError, match=r"freeze: required lift.weight to be trained, where new inputs start"):
         run(TASK, {"mode": "finetune", **there, **TRAINING, "freeze": "lift"}, **from_(pretrained))
     back = run(TASK, {"mode": "zeroshot", "init": "first", **SMALL}, **from_(tuned))

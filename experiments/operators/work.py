@@ -1,0 +1,191 @@
+"""What a run of the task `operator` does: samples, weights to begin with, training, evaluation, what is kept."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+
+from engine.api import Params, Reporter, TaskError, settings
+from experiments.operators import channels, data, evaluation, generate, mixture, models, normalise, weights
+from experiments.operators.freezing import frozen
+from experiments.operators.generate import Samples
+from experiments.operators.mixture import Mixture, Part
+from experiments.operators.recipe import SPLITS, Recipe, Split
+from experiments.operators.system import find
+from experiments.operators.train import Forward, Parameters, Trainer, on_device
+from experiments.operators.training import Fresh, Training, Tuning
+from experiments.operators.weights import Card
+
+
+class Start(NamedTuple):
+    """What a run begins with. rates: multiples of the learning rate for some of the parameters, entry by entry."""
+
+    card: Card
+    parameters: dict[str, np.ndarray]
+    rates: dict[str, np.ndarray] = {}
+
+
+def run(params: Params, reporter: Reporter) -> None:
+    torch.set_num_threads(reporter.cpus)
+    parts = mixture.parts_of(params)
+    own = parts[0].recipe
+    loaded = _loaded(str(params["init"]), own, reporter) if params.get("init") else None
+    sets = {
+        part.recipe.system: _samples(part, str(params["data"]) if part is parts[0] else "", reporter) for part in parts
+    }
+    card, parameters, rates = (
+        _adapted(loaded, own, sets[own.system].get("train"), params) if loaded else _fresh(params, sets, reporter.seed)
+    )
+    tests = {key: found.pop("test") for key, found in sets.items()}
+    inputs = {split: _inputs(_joined(sets, split, card.channels), card, reporter) for split in sets[own.system]}
+    del sets
+    model, spec = weights.model_of(card)
+    forward = functools.partial(model.forward, spec)
+    dtype = getattr(torch, own.dtype)
+    tensors = on_device(parameters, dtype, reporter.device)
+    count = sum(tensor.numel() for tensor in tensors.values())
+    reporter.summary(parameters=count, samples=int(params["samples"]))  # type: ignore[arg-type]
+    if params["mode"] == "zeroshot":
+        reporter.summary(steps=0, stop_reason="evaluated")
+        _evaluate(forward, tensors, card, tests, 0, reporter)
+        return
+    held = frozen(settings(Tuning, params).freeze, tensors)
+    if shut := sorted(held & rates.keys()):
+        raise TaskError(f"freeze: required {', '.join(shut)} to be trained, where new inputs start at zero weight")
+    trainer = Trainer(
+        forward,
+        tensors,
+        settings(Training, params),
+        inputs["train"],
+        inputs["validation"],
+        reporter.seed,
+        held,
+        on_device(rates, dtype, reporter.device),
+    )
+    if _trained(trainer, reporter):
+        _evaluate(forward, trainer.best, card, tests, trainer.step, reporter)
+        _keep(card, trainer, parts, params, reporter)
+
+
+def _trained(trainer: Trainer, reporter: Reporter) -> bool:
+    """Trains, from where an earlier attempt stopped; False where a stop was asked for."""
+    if state := reporter.resume():
+        trainer.restore(state)
+    finished = trainer.run(reporter)
+    reporter.summary(
+        loss=trainer.loss,
+        steps=trainer.step,
+        seconds=trainer.seconds,
+        validation_rel_l2=trainer.best_error,
+        best_step=trainer.best_step,
+        stop_reason="all steps done" if finished else "stopped",
+    )
+    return finished
+
+
+def _loaded(run: str, recipe: Recipe, reporter: Reporter) -> Start:
+    """The weights that another run left. Raises TaskError where they do not fit this run's grid."""
+    left = reporter.input(run)
+    if "weights" not in left:
+        names = ", ".join(left) or "nothing"
+        raise TaskError(f"init: required an operator run that left weights, got {run}, which left {names}")
+    card, parameters = weights.load(left["weights"].path)
+    if new := channels.lacking(find(recipe.system), card.channels):
+        words = ", ".join(new)
+        reporter.warn(f"the model of {run} has no input for {words} of {recipe.system}: new ones start at zero weight")
+    model, spec = weights.model_of(card)
+    for problem in model.unfit(spec, recipe.grid):
+        raise TaskError(f"init: the model of {run}: {problem}")
+    return Start(card, parameters)
+
+
+def _adapted(start: Start, recipe: Recipe, samples: Samples | None, params: Params) -> Start:
+    """With inputs for all coefficients of the system, the new ones with a learning rate of their own."""
+    card, parameters = channels.widened(start.card, start.parameters, find(recipe.system), samples)
+    rate = settings(Tuning, params).lr_new
+    return Start(card, parameters, channels.rates(start.card, start.parameters, len(card.channels), rate))
+
+
+def _fresh(params: Params, sets: dict[str, dict[Split, Samples]], seed: int) -> Start:
+    key, spec = models.chosen(params)
+    names = channels.of_mixture([find(system) for system in sets])
+    parameters = models.find(key).initialise(spec, len(names), np.random.default_rng([seed, 0]))
+    scales = normalise.scales_of(_joined(sets, "train", names), settings(Fresh, params).normalisation)
+    return Start(Card(model=key, spec=msgspec.to_builtins(spec), channels=names, scales=scales), parameters)
+
+
+def _samples(part: Part, dataset: str, reporter: Reporter) -> dict[Split, Samples]:
+    """The samples of each split that this run needs, from a dataset or made here: the same ones."""
+    recipe, sizes = part
+    wanted = [(split, sizes.of(split)) for split in SPLITS if sizes.train or split == "test"]
+    if not dataset:
+        return {split: generate.make(recipe, split, count, reporter.device) for split, count in wanted}
+    path = reporter.dataset(dataset).path
+    _require_same(dataset, recipe, data.header(path).recipe)
+    return {split: data.read(path, split, count) for split, count in wanted}
+
+
+def _require_same(dataset: str, recipe: Recipe, found: Recipe) -> None:
+    """The run's record must say what it was trained on, so its parameters are to agree with the dataset."""
+    keys = {"system": "system", "range": "range", "grid": "grid", "dtype": "dtype", "seed": "data.seed"}
+    wrong = [
+        f"{key}: required {getattr(found, field)}, got {getattr(recipe, field)}"
+        for field, key in keys.items()
+        if getattr(found, field) != getattr(recipe, field)
+    ]
+    if wrong:
+        raise TaskError(f"data: the dataset {dataset} is another than these parameters say; {'; '.join(wrong)}")
+
+
+def _joined(sets: dict[str, dict[Split, Samples]], split: Split, names: tuple[str, ...]) -> Samples:
+    return channels.joined([find(key) for key in sets], [found[split] for found in sets.values()], names)
+
+
+def _inputs(samples: Samples, card: Card, reporter: Reporter) -> normalise.Inputs:
+    inputs = normalise.inputs_of(samples, card.scales)
+    return normalise.Inputs(*(tensor.to(reporter.device) for tensor in inputs))
+
+
+def _evaluate(
+    forward: Forward, parameters: Parameters, card: Card, tests: dict[str, Samples], step: int, reporter: Reporter
+) -> None:
+    """All figures and fields of the run's own system, the first; of a mixture the error on each of its systems too."""
+    for place, (key, test) in enumerate(tests.items()):
+        found = evaluation.evaluate(forward, parameters, test, card, find(key), reporter.device)
+        if place == 0:
+            evaluation.report(found, test.solution, step, reporter)
+        if len(tests) > 1:
+            reporter.summary(**{f"rel_l2_{key}": float(found.errors["rel_l2"].mean())})
+
+
+def _keep(card: Card, trainer: Trainer, parts: list[Part], params: Params, reporter: Reporter) -> None:
+    """The best weights as the artifact `weights`; those of a pretraining on the shelf of models as well."""
+    recipe, training, mode = parts[0].recipe, settings(Training, params), str(params["mode"])
+    history = {"mode": mode, "seed": reporter.seed}
+    for part in (recipe, training, settings(Tuning, params), settings(Mixture, params)):
+        history |= msgspec.to_builtins(part)
+    card = msgspec.structs.replace(card, trained=(*card.trained, history))
+    path = reporter.folder / "weights.safetensors"
+    weights.save(path, card, {name: tensor.cpu().numpy() for name, tensor in trainer.best.items()})
+    facts = {
+        "model": card.model,
+        **card.spec,
+        "parameters": sum(tensor.numel() for tensor in trainer.best.values()),
+        "system": recipe.system,
+        "range": list(recipe.range),
+        "grid": recipe.grid,
+        "samples": training.samples,
+        "validation_rel_l2": trainer.best_error,
+    }
+    reporter.artifact(path, name="weights", **facts)
+    if mode == "pretrain":
+        copy = reporter.folder / "model.safetensors"
+        shutil.copyfile(path, copy)
+        size = "-".join(str(value) for value in card.spec.values())
+        name = f"{card.model}-{size}-{mixture.name(parts)}" + (f"-init{reporter.seed}" if reporter.seed else "")
+        reporter.publish("model", copy, name=name, **facts)
