@@ -6,6 +6,7 @@ Every picture is the app itself, driven by the keys that a person would press, o
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,7 @@ async def pictures(home: Home) -> None:
 
 
 def main() -> None:
+    os.environ["COLORTERM"] = "truecolor"
     FOLDER.mkdir(exist_ok=True)
     asyncio.run(pictures(Home(sys.argv[1] if len(sys.argv) > 1 else None)))
 

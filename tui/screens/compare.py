@@ -169,7 +169,7 @@ class CompareScreen(FeedScreen):
 def _by_group(rows: Sequence[Row], by: list[str], values: Sequence[str], threshold: float | None) -> Table:
     """Mean ± std, best and success rate of the first value, then means of the others: what fits below the curves."""
     known = [name for name in values if any(row.get(name) is not None for row in rows)]
-    table = grouped(rows, by, known, threshold=threshold, ordered=False)
+    table = grouped(rows, by, known, threshold=threshold, ordered=threshold is None)
     best = [f"{values[0]}_min"]
     wanted = [*by, "n", *known[:1], *best, "succeeded", *known[1:]]
     at = {column.key: i for i, column in enumerate(table.columns)}
