@@ -39,8 +39,12 @@ def nonlinear(c: Coefficients, d: Any) -> Any:
     return -c.rho * d.u * (1 - d.u)
 
 
-def initial(c: Coefficients, x: np.ndarray) -> np.ndarray:
+def gaussian(x: np.ndarray) -> np.ndarray:
     return np.exp(-(((x - math.pi) / SPREAD) ** 2) / 2)
+
+
+def initial(c: Coefficients, x: np.ndarray) -> np.ndarray:
+    return gaussian(x)
 
 
 def reference(c: Coefficients, x: np.ndarray, t: np.ndarray) -> np.ndarray:
