@@ -53,3 +53,22 @@ def test_sobol_points_leave_no_large_gap() -> None:
 
 def draw_unit(name: str) -> np.ndarray:
     return SAMPLERS[name].draw(256, 2, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_a_latin_hypercube_has_one_point_in_every_slice_of_every_axis(dimensions: int) -> None:
+    points = SAMPLERS["latin_hypercube"].draw(50, dimensions, np.random.default_rng(0))
+    for column in points.T:
+        assert sorted(np.floor(column * 50).astype(int)) == list(range(50))
+
+
+def test_a_grid_that_comes_out_even_is_the_lattice_whatever_the_seed() -> None:
+    centres = (np.arange(16) + 0.5) / 16
+    lattice = np.stack(np.meshgrid(centres, centres, indexing="ij"), axis=-1).reshape(-1, 2)
+    np.testing.assert_allclose(draw_unit("grid"), lattice)
+
+
+def test_a_grid_that_does_not_come_out_even_leaves_points_out_and_repeats_none() -> None:
+    points = SAMPLERS["grid"].draw(1000, 2, np.random.default_rng(0))
+    assert len({*map(tuple, points)}) == 1000
+    assert len(np.unique(points[:, 0])) == len(np.unique(points[:, 1])) == 32
