@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import sys
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import RequestError
@@ -14,6 +18,14 @@ if TYPE_CHECKING:
     from engine.client import Client
 
 PROGRAM = "sciml-tui"
+
+
+def called() -> str:
+    """How a shell finds this program: by its name, or where that is not on the PATH, by the path it was called by."""
+    path = Path(sys.argv[0])
+    if path.name != PROGRAM or shutil.which(PROGRAM):
+        return PROGRAM
+    return shlex.quote(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path))
 
 
 class Session:
@@ -37,7 +49,7 @@ class Session:
     def command(self, words: str) -> str:
         """A command line as a person would type it to come back to this home."""
         home = f" --home {shlex.quote(self.home)}" if self.home else ""
-        return f"{PROGRAM}{home} {words}".rstrip()
+        return f"{called()}{home} {words}".rstrip()
 
     @property
     def writer(self) -> Client:

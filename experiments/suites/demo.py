@@ -93,5 +93,5 @@ SUITE = Suite(
             notes="both sides take 200 steps, each at its own learning rate; 0 examples: the pretrained model as it is",
         ),
     ),
-    minutes=4,
+    minutes=2.5,
 )
