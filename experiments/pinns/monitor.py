@@ -37,7 +37,7 @@ above the first and so many times the one that was trained."""
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """Errors over the whole grid. predicted, reference: (x, t)."""
+    """Errors over the grid, or over its earlier part. predicted, reference: (x, t)."""
 
     rel_l2: float
     abs_err: float
@@ -50,14 +50,31 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
         return {"rel_l2": self.rel_l2, "abs_err": self.abs_err, "linf": self.linf}
 
 
+class Prediction:
+    """u at fixed points (n, 2), by parameters that may change with time: what is settled stays."""
+
+    def __init__(self, network: Network, points: np.ndarray) -> None:
+        self._field, self._times = Field(network, points), points[:, 1]
+        self._settled = np.zeros(len(points), dtype=bool)
+        self._values = np.zeros(len(points))
+
+    def __call__(self, flat: torch.Tensor) -> np.ndarray:
+        """(n,), float64."""
+        return np.where(self._settled, self._values, self._field(flat))
+
+    def settle(self, flat: torch.Tensor, until: float) -> None:
+        self._values, self._settled = self(flat), self._times < until
+
+
 class Monitor:
     def __init__(self, network: Network, system: System, target: Any) -> None:
         self._network, self._system, self._target = network, system, target
         self.grid = grid_of(system)
         self._some = self.grid.every(STRIDE_X, STRIDE_T)
-        self._curve = Field(network, self._some.points)
-        self._all = Field(network, self.grid.points)
-        self._references = {"rel_l2": self._some.reference(system, target).ravel()}
+        self._curve = Prediction(network, self._some.points)
+        self._all = Prediction(network, self.grid.points)
+        self._reference = self._some.reference(system, target).ravel()
+        self.judge_by(target)
         self.seconds = 0.0
         """Of the run's time, how much went into watching it."""
         self.start(0.0, 0.0)
@@ -89,26 +106,35 @@ class Monitor:
         trained = len(problem.collocation) * derivatives + conditions
         return max(1, math.ceil(len(self._some.points) / (3 * trained * SHARE)))
 
-    def judge_by(self, coefficients: Any) -> None:
-        """From here on, the error is also against the solution at these coefficients."""
-        self._references["rel_l2_stage"] = self._some.reference(self._system, coefficients).ravel()
+    def judge_by(self, coefficients: Any, window: tuple[float, float] | None = None) -> None:
+        """From here on, the error is also against the solution at these coefficients, up to the end of the window."""
+        self._judged = self._some.points[:, 1] <= (window[1] if window else math.inf)
+        self._stage_reference = self._some.reference(self._system, coefficients).ravel()[self._judged]
+
+    def settle(self, flat: torch.Tensor, until: float) -> None:
+        """What these parameters predict before this time is the prediction, whatever is trained later."""
+        for prediction in (self._curve, self._all):
+            prediction.settle(flat, until)
 
     def errors(self, flat: torch.Tensor) -> dict[str, float]:
         predicted = self._curve(flat)
-        return {name: relative_l2(predicted, reference) for name, reference in self._references.items()}
+        return {
+            "rel_l2": relative_l2(predicted, self._reference),
+            "rel_l2_stage": relative_l2(predicted[self._judged], self._stage_reference),
+        }
 
     def fields(self, judgement: Judgement) -> dict[str, np.ndarray]:
         """What is looked at, in single precision: predicted, reference, error over (x, t), and both axes."""
         error = judgement.predicted - judgement.reference
         arrays = {"predicted": judgement.predicted, "reference": judgement.reference, "error": error}
-        return {
-            name: array.astype(np.float32) for name, array in {**arrays, "x": self.grid.x, "t": self.grid.t}.items()
-        }
+        axes = {"x": self.grid.x, "t": self.grid.t[: error.shape[1]]}
+        return {name: array.astype(np.float32) for name, array in {**arrays, **axes}.items()}
 
-    def judge(self, flat: torch.Tensor, coefficients: Any) -> Judgement:
-        """Against the solution at these coefficients, on the whole grid."""
-        reference = self.grid.reference(self._system, coefficients)
-        predicted = self._all(flat).reshape(reference.shape)
+    def judge(self, flat: torch.Tensor, coefficients: Any, window: tuple[float, float] | None = None) -> Judgement:
+        """Against the solution at these coefficients, on the whole grid or up to the end of a window."""
+        grid = self.grid.until(window[1]) if window else self.grid
+        reference = grid.reference(self._system, coefficients)
+        predicted = self._all(flat).reshape(len(self.grid.x), -1)[:, : len(grid.t)]
         return Judgement(
             rel_l2=relative_l2(predicted, reference),
             abs_err=mean_absolute_error(predicted, reference),

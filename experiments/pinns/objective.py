@@ -218,19 +218,25 @@ class Automatic:
         return self._derivatives(flat, points, [name])[name]
 
     def _derivatives(self, flat: torch.Tensor, points: torch.Tensor, names: Sequence[str]) -> dict[str, torch.Tensor]:
-        """The named derivatives of u at the points, each (n,)."""
-        points = points.detach().requires_grad_()
-        found = {"": self._network.model.forward(self._network.spec, flat, points, 1)[:, 0]}
+        return derivatives(self._network, self._axes, flat, points, names)
 
-        def derivative(order: str) -> torch.Tensor:
-            if order not in found:
-                lower = derivative(order[:-1])
-                (gradient,) = torch.autograd.grad(lower.sum(), points, create_graph=True)
-                for i, axis in enumerate(self._axes):
-                    found[order[:-1] + axis] = gradient[:, i]
-            return found[order]
 
-        return {name: derivative(name.removeprefix("u").removeprefix("_")) for name in names}
+def derivatives(
+    network: Network, axes: Sequence[str], flat: torch.Tensor, points: torch.Tensor, names: Sequence[str]
+) -> dict[str, torch.Tensor]:
+    """The named derivatives of u at the points (n, axes), each (n,), by automatic differentiation."""
+    points = points.detach().requires_grad_()
+    found = {"": network.model.forward(network.spec, flat, points, 1)[:, 0]}
+
+    def derivative(order: str) -> torch.Tensor:
+        if order not in found:
+            lower = derivative(order[:-1])
+            (gradient,) = torch.autograd.grad(lower.sum(), points, create_graph=True)
+            for i, axis in enumerate(axes):
+                found[order[:-1] + axis] = gradient[:, i]
+        return found[order]
+
+    return {name: derivative(name.removeprefix("u").removeprefix("_")) for name in names}
 
 
 class Field:

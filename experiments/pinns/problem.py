@@ -156,6 +156,10 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
     def reference(self, system: System, coefficients: Any) -> np.ndarray:
         return system.reference(coefficients, self.x[:, None], self.t[None, :])
 
+    def until(self, end: float) -> Grid:
+        """The sub-lattice of times up to the end."""
+        return Grid(x=self.x, t=self.t[self.t <= end])
+
     def every(self, x: int, t: int) -> Grid:
         """The sub-lattice of each x-th and t-th point."""
         return Grid(x=self.x[::x], t=self.t[::t])

@@ -6,7 +6,7 @@ A run can be stopped after any iteration and resumed from its state to the same 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,10 @@ from safetensors.numpy import save_file
 
 from engine.api import Diverged, Reporter, lazy_import
 from experiments.pinns.configuration import Configuration
-from experiments.pinns.monitor import Judgement, Monitor, doubts
-from experiments.pinns.objective import Network, Objective, objective
+from experiments.pinns.monitor import Monitor, doubts
+from experiments.pinns.objective import Network, Objective, derivatives, objective
 from experiments.pinns.optimizers import Evaluation, Stop, drive, to_array
-from experiments.pinns.problem import Problem, pose
+from experiments.pinns.problem import Problem, System, pose
 from experiments.pinns.strategies import Stage, Stages, Trained
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Training:
         )
         self._monitor = Monitor(self._network, configuration.system, configuration.coefficients)
         self._done: list[Trained] = []
+        self._settled: list[tuple[float, np.ndarray]] = []
+        """Of windows of time that are done: their end, and the parameters that predict u up to there."""
         self._counts = Counts()
 
     def run(self) -> None:
@@ -76,10 +78,12 @@ class Training:
         self._monitor.start(self._counts.seconds, self._counts.monitored)
         stages = self._job.strategy.stages(self._job.strategy_settings, self._job.target)
         stage: Stage | None = next(stages)
+        assert stage is not None
+        last = stage
         for trained in self._done:
-            stage = self._following(stages, trained)
-        while stage is not None:
-            now = self._train(stage)
+            last, stage = stage or last, self._following(stages, trained)
+        while stage is not None and self._counts.closures < self._job.limits.closures:
+            last, now = stage, self._train(stage)
             if now is None:
                 self._reporter.summary(stop_reason="stopped", **self._figures())
                 return
@@ -87,24 +91,27 @@ class Training:
             self._counts.begun = False
             self._save(now=self._saves_stages)
             stage = self._following(stages, now)
-        self._finish()
+        self._finish(last)
 
     def _following(self, stages: Stages, trained: Trained) -> Stage | None:
-        """The next stage; None after the last, or where no closures are left for another."""
+        """The next stage; None after the last."""
         try:
             stage = stages.send(trained)
         except StopIteration:
             return None
-        return stage if self._counts.closures < self._job.limits.closures else None
+        if stage.window and stage.window[0] > self._job.system.axes["t"][0]:
+            self._settled.append((stage.window[0], trained.parameters))
+            self._monitor.settle(self._network.tensor(trained.parameters), stage.window[0])
+        return stage
 
     # One stage
 
     def _train(self, stage: Stage) -> Trained | None:
         """A stage from where it was left. None if the run was asked to stop."""
         drawn = len(self._done) if self._job.points.resample == "stage" else 0
-        problem = self._pose(stage.coefficients, TRAINING_POINTS, drawn)
+        problem = self._pose(stage, TRAINING_POINTS, drawn)
         evaluate = self._counted(objective(self._network, problem))
-        self._monitor.judge_by(stage.coefficients)
+        self._monitor.judge_by(stage.coefficients, stage.window)
         every = self._monitor.every(problem)
         begins = not self._counts.begun
         if begins:
@@ -126,16 +133,37 @@ class Training:
                 self._save()
         return self._end(stage, stop)
 
-    def _pose(self, coefficients: Any, purpose: int, number: int) -> Problem:
-        points = self._job.points
+    def _pose(self, stage: Stage, purpose: int, number: int) -> Problem:
+        """A window of time gets its share of the points."""
+        points, system = self._job.points, self._part(stage)
+        (start, end), (first, last) = system.axes["t"], self._job.system.axes["t"]
+        share = (end - start) / (last - first)
+        count = max(1, round(points.points * share))
         return pose(
-            self._job.system,
-            coefficients,
-            self._job.sampler.points(self._job.system.axes, points.points, self._rng(purpose, number)),
+            system,
+            stage.coefficients,
+            self._job.sampler.points(system.axes, count, self._rng(purpose, number)),
             n_initial=points.n_initial,
-            n_boundary=points.n_boundary,
+            n_boundary=min(points.n_boundary, max(2, round(points.n_boundary * share))),
             residual_weight=points.residual_weight,
         )
+
+    def _part(self, stage: Stage) -> System:
+        """The system over the stage's window, which starts from what is predicted there."""
+        system = stage.part(self._job.system)
+        if not self._settled:
+            return system
+        start, parameters = self._settled[-1]
+
+        def predicted(name: str) -> Callable[[Any, np.ndarray], np.ndarray]:
+            def value(c: Any, x: np.ndarray) -> np.ndarray:
+                points = self._network.tensor(np.column_stack([x, np.full_like(x, start)]))
+                flat = self._network.tensor(parameters)
+                return to_array(derivatives(self._network, tuple(system.axes), flat, points, [name])[name])
+
+            return value
+
+        return msgspec.structs.replace(system, initial={name: predicted(name) for name in system.initial})
 
     def _rng(self, purpose: int, number: int = 0) -> np.random.Generator:
         return np.random.default_rng([self._reporter.seed, purpose, number])
@@ -194,7 +222,7 @@ class Training:
     def _end(self, stage: Stage, stop: Stop) -> Trained:
         at, counts = self._minimiser.at, self._counts
         with self._monitor.timed():
-            judgement, fresh = self._judged(stage.coefficients, len(self._done))
+            judgement = self._monitor.judge(self._minimiser.x, stage.coefficients, stage.window)
             self._reporter.stage(
                 stage.name,
                 step=counts.step,
@@ -203,7 +231,7 @@ class Training:
                 loss=at.loss,
                 iterations=counts.stage_iterations,
                 closures=counts.stage_closures,
-                fresh_residual=fresh,
+                fresh_residual=self._fresh_residual(stage, len(self._done)),
                 **judgement.figures,
             )
             self._reporter.fields(counts.step, **self._monitor.fields(judgement))
@@ -211,17 +239,18 @@ class Training:
             loss=at.loss, closures=counts.stage_closures, stop=str(stop), parameters=to_array(self._minimiser.x)
         )
 
-    def _judged(self, coefficients: Any, number: int) -> tuple[Judgement, float]:
-        """Errors on the whole grid, and the mean square residual at points that stage `number` was not trained on."""
-        fresh = objective(self._network, self._pose(coefficients, FRESH_POINTS, number))
-        return self._monitor.judge(self._minimiser.x, coefficients), fresh(self._minimiser.x).terms["residual"]
+    def _fresh_residual(self, stage: Stage, number: int) -> float:
+        """The mean square residual at points that the stage of this number was not trained on."""
+        fresh = objective(self._network, self._pose(stage, FRESH_POINTS, number))
+        return fresh(self._minimiser.x).terms["residual"]
 
     # The run as a whole
 
-    def _finish(self) -> None:
+    def _finish(self, last: Stage) -> None:
         at = self._minimiser.at
         with self._monitor.timed():
-            judgement, fresh = self._judged(self._job.coefficients, len(self._done) - 1)
+            judgement = self._monitor.judge(self._minimiser.x, self._job.coefficients)
+            fresh = self._fresh_residual(last, len(self._done) - 1)
             for doubt in doubts(at.loss, at.terms["residual"], fresh, judgement.rel_l2):
                 self._reporter.warn(doubt)
         self._reporter.summary(
@@ -234,10 +263,16 @@ class Training:
         self._reporter.artifact(self._network_file(), parameters=self._job.size)
 
     def _network_file(self) -> Path:
-        """The trained parameters, with what the model was built from."""
+        """The trained parameters, with what the model was built from; of time in windows, those of each before the
+        last as well, with their ends.
+        """
         path = self._reporter.folder / "network.safetensors"
         built = {"settings": msgspec.json.encode(self._job.model_settings).decode(), "axes": str(self._network.axes)}
-        save_file({"parameters": to_array(self._minimiser.x)}, path, metadata=built)
+        arrays = {"parameters": to_array(self._minimiser.x)}
+        if self._settled:
+            ends, parameters = zip(*self._settled, strict=True)
+            arrays |= {"earlier_ends": np.array(ends), "earlier_parameters": np.stack(parameters)}
+        save_file(arrays, path, metadata=built)
         return path
 
     def _figures(self) -> dict[str, Any]:

@@ -31,12 +31,19 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One stage of training; it carries on from the weights of the stage before.
 
     target: the stage ends once the loss is at most this. closures: it may take so many; None for all that are left.
+    window: the part of time that it is trained on; None for all. A window that begins later than time itself starts
+    from what the stage before it predicts there; what is predicted of earlier times is settled.
     """
 
     name: str
     coefficients: Any
     target: float
     closures: int | None = None
+    window: tuple[float, float] | None = None
+
+    def part(self, system: System) -> System:
+        """The system over the stage's part of time."""
+        return msgspec.structs.replace(system, axes={**system.axes, "t": self.window}) if self.window else system
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,3 +69,14 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
     settings: type[msgspec.Struct]
     check: Callable[[Any, Target], list[Problem]] = lambda settings, target: []
     stages: Callable[[Any, Target], Stages]
+
+
+def check_closures(before: int, target: Target) -> list[Problem]:
+    """A problem unless closures are left for the last stage, when those before it have taken all that they may."""
+    if before < target.closures:
+        return []
+    required, hint = (
+        f"more than the {before} that earlier stages may take",
+        "raise it, or lower strategy.closures or the number of stages",
+    )
+    return [Problem("optimizer.closures", required, str(target.closures), hint)]

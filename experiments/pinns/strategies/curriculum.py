@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from engine.api import Problem, Spec, SpecError
-from experiments.pinns.strategies import Stage, Stages, Strategy, Target
+from experiments.pinns.strategies import Stage, Stages, Strategy, Target, check_closures
 
 MOST = 1000
 """Stages of one run: a slip in the step is refused."""
@@ -63,15 +63,7 @@ def check(settings: Settings, target: Target) -> list[Problem]:
     found = _check_values(settings.values, name, fields[name]) if settings.values else _check_line(settings, target)
     if found or (found := _check_bounds(settings, target)):
         return found
-    before = (len(values(settings, target)) - 1) * settings.closures
-    if before >= target.closures:
-        hint = "raise it, or lower strategy.closures or the number of stages"
-        return [
-            Problem(
-                "optimizer.closures", f"more than the {before} that earlier stages may take", str(target.closures), hint
-            )
-        ]
-    return []
+    return check_closures((len(values(settings, target)) - 1) * settings.closures, target)
 
 
 def _check_values(given: list[float], name: str, end: float) -> list[Problem]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from engine.api import discover
-from experiments.pinns.strategies import Stage, Strategy, Target, Trained, curriculum
+from experiments.pinns.strategies import Stage, Strategy, Target, Trained, curriculum, seq2seq
 from experiments.pinns.systems import convection, reaction
 
 STRATEGIES: dict[str, Strategy] = discover("experiments.pinns.strategies", "STRATEGY")[0]
@@ -112,3 +113,52 @@ def test_a_curriculum_that_cannot_be_is_refused(settings: dict[str, Any], field:
     (problem,) = curriculum.check(curriculum.Settings(**settings), target())
     assert problem.field == field
     assert words in problem.required
+
+
+def windows(aim: Target, **settings: Any) -> list[Stage]:
+    chosen = seq2seq.Settings(**settings)
+    assert seq2seq.check(chosen, aim) == []
+    return stages_of(seq2seq.STRATEGY, chosen, aim)
+
+
+def test_windows_of_time_follow_each_other_without_a_gap() -> None:
+    stages = windows(target(), window=0.25)
+    assert [stage.name for stage in stages] == ["t=0..0.25", "t=0.25..0.5", "t=0.5..0.75", "t=0.75..1"]
+    edges = [stage.window for stage in stages]
+    assert edges == [(0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0)]
+    assert {stage.coefficients for stage in stages} == {target().coefficients}
+
+
+@pytest.mark.parametrize(("window", "count"), [(1.0, 1), (0.1, 10), (0.05, 20), (1 / 3, 3), (0.001, 1000)])
+def test_a_window_divides_the_time_up_to_rounding(window: float, count: int) -> None:
+    stages = windows(target(), window=window, closures=10)
+    assert len(stages) == count
+    assert stages[-1].window is not None and stages[-1].window[1] == 1.0
+
+
+def test_windows_divide_the_time_of_the_system() -> None:
+    late = msgspec.structs.replace(convection.SYSTEM, axes={"x": (0.0, 1.0), "t": (-1.0, 3.0)})
+    aim = msgspec.structs.replace(target(), system=late)
+    assert [stage.window for stage in windows(aim, window=2.0)] == [(-1.0, 1.0), (1.0, 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "words"),
+    [
+        ({"window": 0.3}, "strategy.window", "divides the time"),
+        ({"window": 1.5}, "strategy.window", "divides the time"),
+        ({"window": 0.5 + 1e-6}, "strategy.window", "divides the time"),
+        ({"window": 1e-6}, "strategy.window", "at most 1000 windows"),
+        ({"closures": 50_000}, "optimizer.closures", "450000"),
+    ],
+)
+def test_windows_that_cannot_be_are_refused(settings: dict[str, Any], field: str, words: str) -> None:
+    (problem,) = seq2seq.check(seq2seq.Settings(**settings), target())
+    assert problem.field == field
+    assert words in problem.required
+
+
+def test_a_refused_window_is_told_one_that_fits() -> None:
+    (problem,) = seq2seq.check(seq2seq.Settings(window=0.3), target())
+    assert problem.hint == "such as 0.333333333333"
+    assert seq2seq.check(seq2seq.Settings(window=0.333333333333), target()) == []
