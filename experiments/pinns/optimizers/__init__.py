@@ -48,8 +48,11 @@ Steps = Generator["torch.Tensor", Evaluation, T]
 class Minimiser(Protocol):
     """The state of one minimisation. `x` is the iterate and `at` its evaluation; both are set by `begin`."""
 
-    x: torch.Tensor
-    at: Evaluation
+    @property
+    def x(self) -> torch.Tensor: ...
+
+    @property
+    def at(self) -> Evaluation: ...
 
     def begin(self, x: torch.Tensor) -> Steps[None]:
         """Starts from x on a function that may be new; what was learnt of the curvature is kept."""

@@ -15,9 +15,10 @@ from engine.api import discover
 from experiments.pinns.objective import objective
 from experiments.pinns.optimizers import Evaluation, Minimiser, Optimizer, Stop, drive, lbfgs, ssbfgs, ssbroyden
 from experiments.pinns.optimizers._line_search import CURVATURE, DECREASE, Trial, strong_wolfe
-from experiments.pinns.optimizers._quasi_newton import QuasiNewton
+from experiments.pinns.optimizers._quasi_newton import Descent, QuasiNewton
 
 OPTIMIZERS: dict[str, Optimizer] = discover("experiments.pinns.optimizers", "OPTIMIZER")[0]
+DESCENTS = {key: found for key, found in OPTIMIZERS.items() if isinstance(found.make(found.settings()), Descent)}
 ENDLESS = 10**9
 
 
@@ -226,12 +227,18 @@ def optimizer(request: pytest.FixtureRequest) -> Optimizer:
     return OPTIMIZERS[request.param]
 
 
+@pytest.fixture(params=DESCENTS)
+def descent(request: pytest.FixtureRequest) -> Optimizer:
+    """Those that search along a line."""
+    return DESCENTS[request.param]
+
+
 def fresh(optimizer: Optimizer, **settings: Any) -> Minimiser:
     return optimizer.make(optimizer.settings(**settings))
 
 
-def test_a_quadratic_is_minimised(optimizer: Optimizer) -> None:
-    minimiser = fresh(optimizer)
+def test_a_quadratic_is_minimised(descent: Optimizer) -> None:
+    minimiser = fresh(descent)
     assert minimise(minimiser, Function(quadratic(8)), start(8)) in (Stop.GRADIENT, Stop.CHANGE)
     assert torch.allclose(minimiser.x, torch.ones(8, dtype=torch.float64), atol=1e-6)
 
@@ -265,14 +272,14 @@ def test_a_state_is_made_of_arrays_and_scalars(optimizer: Optimizer) -> None:
     assert plain(minimiser.state())
 
 
-def test_curvature_is_kept_when_the_function_changes(optimizer: Optimizer) -> None:
+def test_curvature_is_kept_when_the_function_changes(descent: Optimizer) -> None:
     """Of a quadratic and its double: the second is minimised in fewer evaluations than from nothing."""
     first, second = quadratic(8), lambda x: 2 * quadratic(8)(x + 0.1)
-    minimiser = fresh(optimizer)
+    minimiser = fresh(descent)
     minimise(minimiser, Function(first), start(8))
     carried, anew = Function(second), Function(second)
     minimise(minimiser, carried, minimiser.x)
-    minimise(fresh(optimizer), anew, minimiser.x + 0.1)
+    minimise(fresh(descent), anew, minimiser.x + 0.1)
     assert len(carried.losses) < len(anew.losses)
 
 
@@ -286,13 +293,13 @@ def test_a_minimum_is_recognised(optimizer: Optimizer) -> None:
     assert minimise(minimiser, Function(quadratic(4)), torch.ones(4).double()) is Stop.GRADIENT
 
 
-def test_a_direction_without_descent_is_said(optimizer: Optimizer) -> None:
+def test_a_direction_without_descent_is_said(descent: Optimizer) -> None:
     """A gradient of the wrong sign: after steepest descent there is nothing left to try."""
 
     def wrong(x: torch.Tensor) -> Evaluation:
         return Evaluation(float(x.square().sum()), -2 * x)
 
-    minimiser = fresh(optimizer)
+    minimiser = fresh(descent)
     drive(minimiser.begin(torch.ones(3).double()), wrong)
     assert drive(minimiser.iterate(ENDLESS), wrong) is Stop.LINE_SEARCH
 

@@ -1,0 +1,89 @@
+"""Every system composes with every strategy, optimiser and sampler, found by discovery: a new file is tested at once.
+
+One run of a few evaluations each, and the same run resumed from its middle: both report the same, bit for bit.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from engine import schema
+from engine.recorder import Recorder
+from experiments.pinns.configuration import OPTIMIZER, SAMPLER, STRATEGY, SYSTEM
+from experiments.pinns.task import TASK
+
+SCHEMA = TASK.describe().schema
+KINDS = (SYSTEM, STRATEGY, OPTIMIZER, SAMPLER)
+COMPONENTS = {kind.key: kind.components() for kind in KINDS}
+SMALL = {
+    "points": 12,
+    "n_initial": 6,
+    "n_boundary": 4,
+    "model.width": 3,
+    "model.depth": 2,
+    "optimizer.closures": 12,
+    "optimizer.target": 0,
+}
+TWO_STAGES: dict[str, dict[str, Any]] = {
+    "curriculum": {"strategy.closures": 6, "strategy.target": 0},
+    "seq2seq": {"strategy.closures": 6, "strategy.target": 0, "strategy.window": 0.5},
+}
+"""Settings that make two stages of a strategy; one that is not named here is run as it is."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def params(request: pytest.FixtureRequest) -> dict[str, Any]:
+    chosen = dict(zip((kind.key for kind in KINDS), request.param, strict=True))
+    given = {**SMALL, **chosen, **TWO_STAGES.get(chosen["strategy"], {})}
+    if chosen["strategy"] == "curriculum":
+        system = COMPONENTS["system"][0][chosen["system"]]
+        given["strategy.step"] = getattr(system.coefficients(), system.main) / 2
+        given["strategy.start"] = given["strategy.step"]
+    return schema.complete(SCHEMA, given)
+
+
+def trained(params: dict[str, Any], folder: Path, **reporter: Any) -> tuple[Recorder, list[Any]]:
+    """The run, and its points without the time, which no run repeats."""
+    recorder = Recorder(folder, seed=5, **reporter)
+    TASK.run(params, recorder)
+    return recorder, [(step, {**values, "seconds": 0}) for step, values in recorder.points]
+
+
+def parameters(recorder: Recorder) -> dict[str, np.ndarray]:
+    return load_file(recorder.artifacts["network.safetensors"].path)
+
+
+@pytest.mark.parametrize("key", COMPONENTS)
+def test_no_file_of_a_component_is_broken(key: str) -> None:
+    assert COMPONENTS[key][1] == []
+
+
+@pytest.mark.parametrize(
+    "params", product(*(COMPONENTS[kind.key][0] for kind in KINDS)), indirect=True, ids=lambda keys: "-".join(keys)
+)
+def test_a_run_repeats_and_resumes_in_the_middle_bit_for_bit(params: dict[str, Any], tmp_path: Path) -> None:
+    assert TASK.check(params) == []
+    whole, curve = trained(params, tmp_path, every=0.0)
+    expected = parameters(whole)
+    step, state = whole.checkpoints[len(whole.checkpoints) // 2]
+    assert 0 < step < curve[-1][0]
+    resumed, rest = trained(params, tmp_path, state=state)
+    assert rest == [point for point in curve if point[0] > step]
+    found = parameters(resumed)
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+    assert resumed.figures["rel_l2"] == whole.figures["rel_l2"]
+    assert resumed.figures["stages"] == (1 if params["strategy"] not in TWO_STAGES else 2)
