@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,15 @@ from engine.paths import Home
 from engine.records import ENDED, Run, Status
 from engine.store.catalog import Catalog
 from engine.values import REFERENCES
+
+_OPTIONS = {
+    **{"seed": "--seeds", "seeds": "--seeds", "name": "--name", "tag": "--tag", "tags": "--tag", "needs": "--needs"},
+    **{field: f"--{field.replace('_', '-')}" for field in Resources.__struct_fields__},
+}
+"""Of a run, not of its task: what people write among the parameters by mistake."""
+
+LONGEST_NAME = 100
+"""Characters: a list shows a name in a line beside its run's figures."""
 
 
 def combinations(
@@ -83,14 +93,19 @@ class Planner:
             raise SpecError(problems)
         made = {i: (params, needs) for members, _, params, needs in completed for i in members}
         return [
-            msgspec.structs.replace(spec, params=made[i][0], needs=made[i][1], tags=tags(spec.tags))
+            msgspec.structs.replace(
+                spec, params=made[i][0], needs=made[i][1], tags=tags(spec.tags), name=name(spec.name)
+            )
             for i, spec in enumerate(specs)
         ]
 
     def _completed(self, spec: RunSpec) -> tuple[dict[str, Value], tuple[str, ...]]:
         """Parameters and needs of a spec. Raises SpecError."""
         description = described(self._known, spec.task)
-        params = schema.complete(description.schema, spec.params)
+        try:
+            params = schema.complete(description.schema, spec.params)
+        except SpecError as error:
+            raise SpecError(map(self._explained, error.problems)) from None
         needs: dict[str, None] = {}
         problems: list[Problem] = []
         names: dict[tuple[str, str], str] = {}
@@ -109,6 +124,17 @@ class Planner:
         if problems:
             raise SpecError(problems)
         return schema.replace_references(description.schema, params, names), tuple(needs)
+
+    def _explained(self, problem: Problem) -> Problem:
+        """Of a choice whose file is there and cannot be loaded: that, and why. Of what is an option: that."""
+        if problem.field in _OPTIONS and problem.required == schema.PARAMETER:
+            other = f"; {problem.hint}" if problem.hint.startswith("did you mean") else ""
+            return Problem(problem.field, problem.required, problem.got, f"{_OPTIONS[problem.field]} sets it{other}")
+        for broken in self._known.broken:
+            if broken.key == problem.got:
+                hint = f"{broken.file} cannot be loaded: {broken.error}"
+                return Problem(problem.field, problem.required, problem.got, hint)
+        return problem
 
     def _need(self, field: str, name: str) -> tuple[str, tuple[str, ...]]:
         found = self._run(field, name)
@@ -173,7 +199,24 @@ def tags(given: Iterable[str]) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(tag.strip() for tag in given))
     if bad := [tag for tag in found if not tag or "," in tag or any(letter.isspace() for letter in tag)]:
         raise SpecError([Problem("tags", "words without spaces or commas", bad[0] or "nothing")])
+    for tag in found:
+        _require_line("tags", tag)
     return found
+
+
+def name(given: str) -> str:
+    """Without blanks around it. Raises SpecError for one that a list could not show in its line."""
+    found = given.strip()
+    _require_line("name", found)
+    return found
+
+
+def _require_line(field: str, text: str) -> None:
+    if len(text) > LONGEST_NAME:
+        raise SpecError([Problem(field, f"at most {LONGEST_NAME} characters", f"{len(text)} of them")])
+    # control characters, separators of lines, and surrogates: bytes that are no UTF-8
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
+        raise SpecError([Problem(field, "one line of text without control characters", ascii(text))])
 
 
 def _mending(error: UnknownName) -> str:

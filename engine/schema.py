@@ -19,6 +19,9 @@ from engine.values import Property, Unfit
 
 Schema = Mapping[str, Any]
 
+PARAMETER = "a parameter of this task"
+"""What is required of a key."""
+
 MOST_RUNS = 100_000
 """Of one grid: a slip of the keyboard (`0-1000000000`) is refused before it fills the memory."""
 
@@ -101,7 +104,7 @@ def _unknown(schema: Schema, key: str, params: Params) -> Problem:
         return Problem(key, required, got, f"{key} is a parameter of {required}")
     elsewhere = [other for property in schema["properties"].values() for other in _under_choices(property)]
     hint = suggestion(key, params) or suggestion(key, elsewhere) or "known here: " + ", ".join(params)
-    return Problem(key, "a parameter of this task", "an unknown one", hint)
+    return Problem(key, PARAMETER, "an unknown one", hint)
 
 
 def _choices_with(properties: Mapping[str, Property], key: str) -> list[tuple[str, str]]:
@@ -153,13 +156,20 @@ def assignments(words: Iterable[str]) -> dict[str, str]:
     problems = []
     for word in words:
         key, equals, value = word.partition("=")
-        if not (key and equals):
+        if not _is_text(word):
+            problems.append(Problem(ascii(key), "text in UTF-8", ascii(value)))
+        elif not (key and equals):
             problems.append(Problem(word, "a parameter written key=value", word))
         elif given.setdefault(key, value) != value:
             problems.append(Problem(key, "one value", f"{given[key]} and {value}", f"several: --grid {key}=..."))
     if problems:
         raise SpecError(problems)
     return given
+
+
+def _is_text(word: str) -> bool:
+    """Whether the bytes of a command line were UTF-8: what was not is in lone surrogates, which no file can hold."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in word)
 
 
 def read_grid(words: Iterable[str]) -> dict[str, list[str]]:

@@ -56,6 +56,35 @@ def test_run_wait_is_exit_code_1_unless_all_did_well(call, empty):
     assert "required a path, got a wall" in ended.err
 
 
+def test_a_name_is_a_line_that_a_list_can_show(call, empty):
+    for name, got in {"x" * 101: "101 of them", "two\nlines": r"'two\nlines'", "\x1b[31mred": r"'\x1b[31mred'"}.items():
+        ended = call("run", "walk", "--name", name, home=empty)
+        assert ended.code == 2
+        assert "name: required" in ended.err
+        assert got in ended.err
+    assert call("ls", "--json", home=empty).json == []
+
+
+def test_a_choice_whose_file_cannot_be_loaded_is_told_with_the_file(call, empty):
+    (empty / "plugins" / "faulty.py").write_text("\nKIND = 1 / 0\n")
+    ended = call("run", "walk", "kind=faulty", home=empty)
+    assert ended.code == 2
+    assert f"got faulty ({empty / 'plugins' / 'faulty.py'} cannot be loaded: ZeroDivisionError" in ended.err
+
+
+def test_an_option_among_the_parameters_is_told_as_one(call, empty):
+    ended = call("run", "walk", "seed=3", "memory_gb=2", home=empty)
+    assert ended.code == 2
+    assert "seed: required a parameter of this task, got an unknown one (--seeds sets it" in ended.err
+    assert "memory_gb: required a parameter of this task, got an unknown one (--memory-gb sets it)" in ended.err
+
+
+def test_bytes_that_are_no_text_are_refused(call, empty):
+    ended = call("run", "walk", "data=\udcff", home=empty)
+    assert (ended.code, ended.out) == (2, "")
+    assert r"required text in UTF-8, got '\udcff'" in ended.err
+
+
 def test_run_takes_needs(call, home):
     ended = call(
         "run", "walk", "steps=1", "--needs", "r0001", "--needs", "r0002", "--launcher", "inline", "--json", home=home
