@@ -58,6 +58,8 @@ def settings(struct: type[S], params: Mapping[str, Any], prefix: str = "") -> S:
 
 
 _EXPECTED = re.compile(r"Expected (?P<required>.*?)(?:, got (?P<got>.*?))?(?: - at `\$\.?(?P<path>.*?)`)?$", re.DOTALL)
+_TYPES = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", " | null": " or none"}
+_TYPE = re.compile(r"\b(?:int|float|str|bool)\b| \| null\b")
 _MISSING = re.compile(r"Object missing required field `(?P<field>.*?)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*?)`")
 
@@ -72,7 +74,8 @@ def problem_of(error: msgspec.ValidationError, prefix: str = "", given: Mapping[
     if found := _EXPECTED.match(text):
         path = found["path"] or ""
         got = (given or {}).get(path.split("[")[0], found["got"])
-        return Problem(prefix + path, found["required"].replace("`", ""), str(got).replace("`", ""))
+        required = _TYPE.sub(lambda type: _TYPES[type[0]], found["required"].replace("`", ""))
+        return Problem(prefix + path, required, str(got).replace("`", ""))
     message, _, path = text.partition(" - at `$.")
     field, _, rest = message.partition(": required ")
     if rest:  # a struct's own __post_init__, in the words used here

@@ -24,9 +24,9 @@ def test_a_file_says_what_differs(tmp_path):
     ("text", "told"),
     [
         ("cpu = 3", r"config\.toml: cpu: required one of .*cpus.*, got an unknown key"),
-        ("cpus = 0", r"config\.toml: cpus: required `?int`? >= 1, got 0"),
-        ("grace = 'long'", r"config\.toml: grace: required float, got long"),
-        ("idle = 0", r"config\.toml: idle: required `?float`? > 0.*, got 0"),
+        ("cpus = 0", r"config\.toml: cpus: required a whole number >= 1, got 0"),
+        ("grace = 'long'", r"config\.toml: grace: required a number, got long"),
+        ("idle = 0", r"config\.toml: idle: required a number > 0.*, got 0"),
         ("cpus = ", r"config\.toml: required TOML, got Invalid value"),
         ("cpus = \xff", r"config\.toml: required TOML, got"),
     ],

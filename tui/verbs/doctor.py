@@ -51,13 +51,13 @@ def doctor(ctx: typer.Context, json: Json = False) -> None:
 def examine(session: Session) -> Iterator[Finding]:
     """Every check in turn; one that fails in an unforeseen way is a finding itself."""
     checks: list[Callable[[Session], Iterator[Finding]]] = [
-        _python, _torch, _gpus, _home, _locks, _tasks, _scheduler, _logout, _terminal
+        _python, _torch, _gpus, _home, _config, _locks, _tasks, _scheduler, _logout, _terminal
     ]  # fmt: skip
     for check in checks:
         try:
             yield from check(session)
         except (ScimlError, OSError) as error:
-            yield Finding(what=check.__name__.strip("_"), state="bad", found=str(error), mend="see the message")
+            yield Finding(what=check.__name__.strip("_"), state="bad", found=str(error))
 
 
 def _told(finding: Finding) -> str:
@@ -139,6 +139,15 @@ def _home(session: Session) -> Iterator[Finding]:
         found=f"{size(free)} free",
         mend="free some, or name another home: a run that finds the disk full stops" if short else "",
     )
+
+
+def _config(session: Session) -> Iterator[Finding]:
+    from engine.config import load
+
+    home = Home(session.home)
+    if home.config.exists():
+        load(home)
+        yield Finding(what="config", state="good", found=str(home.config))
 
 
 def _locks(session: Session) -> Iterator[Finding]:

@@ -28,6 +28,13 @@ def test_a_broken_task_is_exit_code_1_with_what_to_mend(call, empty, monkeypatch
     assert "; mend" in line
 
 
+def test_a_configuration_that_cannot_be_read_is_a_fault(call, empty):
+    (empty / "config.toml").write_text('cpus = "many"')
+    config = findings(call("doctor", "--json", home=empty))["config"]
+    assert (config["state"], config["mend"]) == ("bad", "")
+    assert "cpus: required a whole number or none, got many" in config["found"]
+
+
 def test_waiting_runs_without_a_scheduler_are_a_fault(call, empty):
     from engine.api import RunSpec
     from engine.paths import Home
