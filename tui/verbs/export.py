@@ -16,6 +16,7 @@ from engine.tables import JUDGED, THRESHOLD, grouped, runs_table
 from tui.exports import averaged, columns_for, origin, write
 from tui.render import hint, say
 from tui.session import Session
+from tui.verbs.listing import no_match
 from tui.verbs.options import Columns, Filter, split
 
 Format = Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}; by default what the file's name says.")]
@@ -48,6 +49,8 @@ def export(
     now = time.time()
     runs = [run for run in session.client.runs(filter) if all or not run.archived]
     rows = [row(run, now) for run in runs]
+    if filter and not rows:
+        hint(no_match(session, filter))
     if group_by:
         table = grouped(rows, split(group_by), split(columns) or averaged(rows), threshold=threshold)
     else:

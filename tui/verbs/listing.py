@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
-from engine.filters import row
-from engine.records import ACTIVE, Run
+from engine.filters import parse, row
+from engine.records import WAITING, Run, Status
+from engine.schema import suggestion
 from tui.live import LiveRun
 from tui.render import Align, Text, emit, grid, hint, is_terminal, say, status, table_lines, terminal_width
 from tui.session import Session
@@ -23,6 +24,9 @@ MOST_LINES = 50
 HEAD: tuple[Text, ...] = ("run", "what", "seed", "status", "iter", "loss", "rel L2", "time")
 ALIGNS: tuple[Align, ...] = ("left", "left", "right", "left", "right", "right", "right", "right")
 FLEXIBLE = 1
+NO_RUNS = "no runs yet: sciml-tui demo, or sciml-tui run TASK key=value ..."
+NO_STREAM = WAITING | {Status.DONE, Status.SKIPPED}
+"""The summary of a run that is done says all; the others have streamed nothing."""
 
 
 def ls(
@@ -48,7 +52,7 @@ def ls(
         for run in chosen:
             say(run.id)
     elif not chosen:
-        hint("no runs match" if filter else "no runs yet: sciml-tui demo, or sciml-tui run TASK key=value ...")
+        hint(no_match(session, filter) if filter else NO_RUNS)
     elif columns:
         from engine.tables import runs_table
 
@@ -61,9 +65,36 @@ def ls(
         hint(f"{len(runs) - len(chosen)} older ones are not shown (--limit 0)")
 
 
+def no_match(session: Session, filter: str) -> str:
+    """That nothing matches; and which of the filter's columns and statuses there are none of: a slip of the pen?"""
+    rows = [row(run) for run in session.client.runs()]
+    if not rows:
+        return NO_RUNS
+    found = parse(filter)
+    columns = {key for each in rows for key in each}
+    absent = [_absent("no run has", column, columns) for column in found.columns if not _is_there(column, rows)]
+    absent += [
+        _absent("no status is called", value, Status)
+        for term in found.terms
+        if (term.column, term.operator) == ("status", "=")
+        for value in term.values
+        if value.casefold() not in set(Status)
+    ]
+    return "; ".join(("no runs match", *absent))
+
+
+def _absent(what: str, word: str, known: Iterable[str]) -> str:
+    near = suggestion(word, known)
+    return f"{what} {word}" + (f" ({near})" if near else "")
+
+
+def _is_there(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    return any(column in each or each.get(column) is not None for each in rows)
+
+
 def live_run(session: Session, run: Run) -> LiveRun:
-    """The run with the last values that it streamed, if it goes on: the end of its file is read, no more."""
-    if run.status not in ACTIVE:
+    """The run with the last values that it streamed, if it goes on or was cut off: only the end of its file is read."""
+    if run.status in NO_STREAM:
         return LiveRun(run)
     from engine.store.stream import tail
 
@@ -81,7 +112,7 @@ def run_cells(live: LiveRun, now: float) -> list[Text]:
     """What a line shows of a run; the name, if it has one, before what it does."""
     run = live.run
     what = " ".join(part for part in (run.spec.name, run.label or run.spec.task) if part)
-    counts = ("step",) if live.active else ("iterations", "steps", "closures")
+    counts = ("step",) if live.active else ("iterations", "steps", "closures", "step")
     iterations = next((count for key in counts if (count := live.figure(key)) is not None), None)
     return [
         run.id,

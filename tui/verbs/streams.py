@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.errors import UnknownName
+from engine.errors import RequestError, UnknownName
 from engine.exporters import export
 from engine.tables import Column, Table
 from tui.render import Align, Text, emit, figure, grid, hint, say
 from tui.session import Session
 from tui.text import number, shown
-from tui.verbs.options import Columns, Json, OneRun, split
+from tui.verbs.options import Json, OneRun, split
 
 if TYPE_CHECKING:
     from engine.store.stream import StreamReader
 
 HEAD: tuple[Text, ...] = ("metric", "last", "least", "at step")
 ALIGNS: tuple[Align, ...] = ("left", "right", "right", "right")
+Curves = Annotated[
+    str, typer.Option("--columns", metavar="KEYS", help="Curves, separated by commas: step,loss,rel_l2.")
+]
 AXES = ("step", "time")
 """Columns of every stream that are no measurement."""
 
@@ -46,11 +49,13 @@ def logs(
 def metrics(
     ctx: typer.Context,
     run: OneRun,
-    columns: Columns = "",
+    columns: Curves = "",
     csv: Annotated[bool, typer.Option("--csv", help="Every point, as CSV.")] = False,
     json: Json = False,
 ) -> None:
     """Print what a run measured. The last and least value of each curve; with --json or --csv every point."""
+    if csv and json:
+        raise RequestError("metrics: required --csv or --json, got both; leave one out")
     session: Session = ctx.obj
     found = session.client.run(run)
     stream = session.client.stream(found.id)

@@ -12,6 +12,7 @@ from engine.api import RunSpec
 from engine.gpus import Gpu
 from engine.paths import Home
 from engine.records import Run, Status
+from engine.store.catalog import Catalog
 from engine.store.stream import StreamWriter
 from engine.tables import Column, Table
 from tui.live import LiveRun
@@ -59,6 +60,32 @@ def test_ls_filters_limits_and_leaves_out_what_is_archived(call, home):
 
 def test_ls_says_how_many_older_runs_it_does_not_show(call, home):
     assert call("ls", "--limit", "2", home=home).err == "3 older ones are not shown (--limit 0)\n"
+
+
+def test_ls_says_what_of_a_filter_there_is_none_of(call, home):
+    told = {
+        "statu=done": "no runs match; no run has statu (did you mean status or started?)",
+        "status=dne": "no runs match; no status is called dne (did you mean done?)",
+        "status=lost param.kind=drift": "no runs match",
+    }
+    for expression, words in told.items():
+        ended = call("ls", "--filter", expression, home=home)
+        assert (ended.code, ended.out, ended.err.strip()) == (0, "", words)
+    ended = call("export", "--filter", "statu=done", "--format", "json", home=home)
+    assert "no run has statu" in ended.err
+
+
+def test_ls_shows_how_far_a_run_came_that_was_cut_off(call, empty):
+    catalog = Catalog(Home(empty))
+    (run,) = catalog.add([Run(id="", spec=RunSpec(task="walk"), status=Status.FAILED, reason="SIGKILL", attempt=1)])
+    catalog.close()
+    stream = Home(empty).run(run.id).stream
+    stream.parent.mkdir(parents=True)
+    writer = StreamWriter(stream)
+    writer.point(41, {"loss": 0.25})
+    writer.close()
+    _, line = call("ls", home=empty).lines
+    assert line.split()[-4:] == ["41", "2.50e-1", "–", "0:00"]
 
 
 def test_ls_with_columns_shows_those(call, home):
@@ -157,6 +184,12 @@ def test_metrics_json_has_columns_with_null_for_what_is_no_number(call, measured
     assert columns["loss"] == [0.5, 0.25, None]
     assert columns["rel_l2"] == [0.9, None, None]
     assert len(columns["time"]) == 3
+
+
+def test_metrics_are_printed_in_one_format(call, measured):
+    ended = call("metrics", "r0001", "--csv", "--json", home=measured)
+    assert (ended.code, ended.out) == (2, "")
+    assert "required --csv or --json, got both" in ended.err
 
 
 def test_metrics_csv_tells_missing_from_nan(call, measured):
