@@ -49,7 +49,7 @@ class LaunchScreen(ModalScreen[list[str] | None]):
     """
 
     AUTO_FOCUS = ""  # the form comes once the tasks are known
-    BINDINGS = [*KEYMAP.bindings("launch")]
+    BINDINGS = [*KEYMAP.bindings("launch", "form")]  # the choice between tasks lies outside the FormView
     DEFAULT_CSS = """
     LaunchScreen {
         background: $background;
@@ -402,6 +402,18 @@ class LaunchScreen(ModalScreen[list[str] | None]):
             if key in self._problems:
                 row.start()
                 return
+
+    def action_next(self) -> None:
+        self.focus_next()
+
+    def action_previous(self) -> None:
+        self.focus_previous()
+
+    def action_next_group(self) -> None:
+        self.focus_next()
+
+    def action_previous_group(self) -> None:
+        self.focus_previous()
 
     def action_back(self) -> None:
         if self._cancel_submission():

@@ -234,7 +234,7 @@ async def test_keys_move_between_fields_and_groups(launch: Any) -> None:
         for key, field in (
             *(("down", "beta"), ("down", "strategy"), ("up", "beta"), ("tab", "strategy"), ("shift+tab", "beta")),
             *(("enter", "strategy"), ("pagedown", "model"), ("pageup", "strategy"), ("pageup", "system")),
-            ("up", "task"),
+            *(("up", "task"), ("down", "system"), ("up", "task"), ("pagedown", "system")),
         ):
             await driver.pilot.press(key)
             assert at() == field, key
