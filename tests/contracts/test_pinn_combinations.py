@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from engine import schema
 from engine.recorder import Recorder
+from experiments.pinns import problem
 from experiments.pinns.configuration import OPTIMIZER, SAMPLER, STRATEGY, SYSTEM
 from experiments.pinns.task import TASK
 
@@ -39,8 +40,11 @@ TWO_STAGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread, and errors on few points."""
     torch.set_num_threads(1)
+    monkeypatch.setattr(problem, "GRID_X", 32)
+    monkeypatch.setattr(problem, "GRID_T", 12)
 
 
 @pytest.fixture

@@ -27,6 +27,10 @@ SAMPLES = 2**14
 """The initial condition is sampled so often for its modes: a kink at the ends of the interval aliases as 1/n²."""
 
 
+ROUNDING = 1e-9
+"""Parts of a step by which a time may miss that of a state."""
+
+
 class Splitting:
     """The solution at any x and t, from states after equal steps; between two of them, by a shorter step.
 
@@ -78,12 +82,28 @@ class Splitting:
         """u, for arrays that broadcast; by the Fourier series in x, which is the initial condition itself at t = 0."""
         inside = np.mod(np.asarray(x, dtype=float) - self._low, self._length)
         times, which = np.unique(t, return_inverse=True)
-        before = np.clip((times / self._step).astype(int), 0, len(self._states) - 1)
-        modes = self._advance(self._states[before], (times - before * self._step)[:, None]) / self._points
+        modes = self._modes(times) / self._points
         modes[:, 1:-1] *= 2  # each stands for its conjugate as well
         phases = inside[..., None] * self._wavenumbers
         at = modes[which.reshape(np.shape(t))]
-        series = np.einsum("...k,...k->...", np.cos(phases), at.real) - np.einsum(
-            "...k,...k->...", np.sin(phases), at.imag
-        )
+        series = _products(np.cos(phases), at.real) - _products(np.sin(phases), at.imag)
         return np.where(np.asarray(t) == 0, self._initial(self._low + inside), series)
+
+    def _modes(self, times: np.ndarray) -> np.ndarray:
+        """(times, modes); at a state, what is stored."""
+        steps = times / self._step
+        before = np.clip(np.floor(steps + ROUNDING), 0, len(self._states) - 1).astype(int)
+        between = np.abs(steps - before) > ROUNDING
+        modes = self._states[before]
+        dt = (steps - before)[between, None] * self._step
+        modes[between] = self._advance(modes[between], dt)
+        return modes
+
+
+def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sums of products over the last axis, the others broadcast: for a lattice, (n, 1, k) and (1, m, k), one product
+    of matrices.
+    """
+    if a.ndim == b.ndim == 3 and a.shape[1] == b.shape[0] == 1:
+        return a[:, 0] @ b[0].T
+    return np.einsum("...k,...k->...", a, b)

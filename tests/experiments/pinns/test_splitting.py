@@ -1,4 +1,4 @@
-"""The converged reference of reaction-diffusion: its orders, and how far it is from the truth."""
+"""Converged references: their orders, and how far they are from the truth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.pinns.problem import grid_of
-from experiments.pinns.systems import reaction, reaction_diffusion
+from experiments.pinns.systems import allen_cahn, reaction, reaction_diffusion
 from experiments.pinns.systems._splitting import EXTRAPOLATION, Splitting
 
 RHO = 5.0
@@ -58,18 +58,21 @@ def test_without_a_reaction_each_mode_decays_by_the_exponential() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nu", "rho", "most"), [(2, 5, 1e-10), (5, 5, 1e-10), (6, 10, 1e-10), (0.1, 20, 1e-10), (100, 5, 1e-6)]
+    ("system", "nu", "rho", "most"),
+    [
+        (reaction_diffusion, 2, 5, 1e-10),
+        (reaction_diffusion, 6, 5, 1e-10),
+        (reaction_diffusion, 0.1, 20, 1e-10),
+        (reaction_diffusion, 100, 5, 1e-6),
+        (allen_cahn, 1e-4, 5, 1e-9),
+        (allen_cahn, 1e-4, 20, 1e-6),
+        (allen_cahn, 1, 20, 1e-6),
+    ],
 )
-def test_the_reference_has_converged(nu: float, rho: float, most: float) -> None:
-    c = reaction_diffusion.Coefficients(nu=nu, rho=rho)
-    ours = reaction_diffusion.reference(c, X, T)
-
-    def react(u: np.ndarray, dt: np.ndarray) -> np.ndarray:
-        return u / (u + (1 - u) * np.exp(-rho * dt))
-
-    steps = 2 * reaction_diffusion.steps(c)
-    finer = Splitting(reaction.gaussian, react, nu, (0.0, 2 * np.pi), points=512, steps=steps)(X, T)
-    assert np.abs(ours - finer).max() < most
+def test_a_reference_has_converged(system: Any, nu: float, rho: float, most: float) -> None:
+    c, grid = system.Coefficients(nu=nu, rho=rho), grid_of(system.SYSTEM)
+    x, t = grid.x[::4, None], grid.t[None, ::9]
+    assert np.abs(system.solution(c)(x, t) - system.solution(c, 2)(x, t)).max() < most
 
 
 def test_scattered_points_and_the_lattice_agree() -> None:
