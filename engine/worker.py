@@ -87,7 +87,8 @@ def work(
         outcome, error = _attempt(home, run_id, attempt, known, stop, device, cpus), ""
     except BaseException as raised:  # noqa: BLE001  a task may raise anything, and the run must still come to an end
         outcome, error = _ending(raised)
-        print(f"{outcome}: {error}", file=sys.stderr)  # noqa: T201  the log is for people
+        with suppress(OSError):  # where the disk is full the log is, too; the result has its own reserve
+            print(f"{outcome}: {error}", file=sys.stderr)  # noqa: T201  the log is for people
     ended = time.time()
     result = Result(outcome=outcome, error=error, device=device, seconds=ended - begin, at=ended, **known)
     _write_result(paths.result(attempt), result, reserve)
@@ -181,7 +182,8 @@ def _ending(raised: BaseException) -> tuple[str, str]:
         return "failed", str(raised)
     if isinstance(raised, OSError) and isinstance(full := store_error(raised, raised.filename or "a file"), StoreFull):
         return "failed", str(full)
-    traceback.print_exception(raised)
+    with suppress(OSError):
+        traceback.print_exception(raised)
     return "failed", tasks.told(raised)
 
 

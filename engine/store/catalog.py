@@ -72,7 +72,7 @@ class Catalog:
                 return self._get(candidates[0])
         if by_id or by_name:
             listed = _listed(sorted({*by_id, *by_name}, key=_doc_id))
-            raise UnknownName(f"run: required one run, got {text!r}, which may mean {listed}")
+            raise UnknownName(f"run: required one run, got {text!r}; it may mean {listed}")
         raise self._unknown(text)
 
     def runs(self, where: QueryLike | None = None) -> list[Run]:

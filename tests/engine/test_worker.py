@@ -107,6 +107,20 @@ def test_an_end_that_a_task_tells_is_a_message_and_no_traceback(
     assert report.columns["step"][-1] == 5
 
 
+@pytest.mark.parametrize(("ending", "message"), [("full disk", "got none"), ("fault", "ZeroDivisionError")])
+def test_a_log_that_cannot_be_written_takes_nothing_from_the_result(
+    sample_home: Home, ending: str, message: str
+) -> None:
+    run = prepared(sample_home, ending=ending)
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-P", "-m", "engine.worker", str(sample_home.run(run).folder), "1"]
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=full, timeout=60)
+    result = read(sample_home.run(run).result(1), Result)
+    assert result is not None
+    assert result.outcome == "failed"
+    assert message in result.error
+
+
 def test_out_of_memory_says_what_to_lower(sample_home: Home) -> None:
     _, _, result = went(sample_home, ending="no memory")
     assert result is not None

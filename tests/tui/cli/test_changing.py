@@ -85,6 +85,12 @@ def test_bytes_that_are_no_text_are_refused(call, empty):
     assert r"required text in UTF-8, got '\udcff'" in ended.err
 
 
+def test_a_name_that_several_runs_have_is_told_with_all_of_them(call, home):
+    ended = call("run", "walk", "init=drifting", home=home)
+    assert ended.code == 2
+    assert "init: required the id or name of a run, got drifting (it may mean r0001, r0002, r0003)" in ended.err
+
+
 def test_run_takes_needs(call, home):
     ended = call(
         "run", "walk", "steps=1", "--needs", "r0001", "--needs", "r0002", "--launcher", "inline", "--json", home=home
