@@ -1,8 +1,8 @@
 """Sequence-to-sequence: time in windows, each starting from what was predicted at the end of the last.
 
 An error at the end of a window is in all that follow, so windows before the last are to be trained well: of
-reaction-diffusion at ν = ρ = 5, with SSBFGS and 1000 points, three seeds end at 2e-2 to 3e-2 if each window may take 300
-evaluations, and at 2e-4 to 4e-4 if each may take 1500.
+reaction-diffusion at ν = ρ = 5, with SSBFGS and 1000 points, three seeds end at 2e-2 to 3e-2 if each window may take
+300 evaluations, and at 2e-4 to 4e-4 if each may take 1500.
 """
 
 from __future__ import annotations
