@@ -182,7 +182,7 @@ def _record(state: SuiteState, tables: list[Table]) -> dict[str, Any]:
 def _print(tables: list[Table]) -> None:
     for table in tables:
         say()
-        for line in table_lines(table):
+        for line in table_lines(table) if table.rows else (shown(table.title), "  no run of it has ended yet"):
             say(line)
 
 

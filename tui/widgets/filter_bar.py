@@ -109,9 +109,9 @@ class FilterBar(Horizontal):
         self.query_one(FilterInput).focus()
 
     def set_count(self, shown: int, total: int, what: str = "runs") -> None:
-        """`47 of 1,204 runs`, or `1,204 runs` where nothing is left out."""
+        """`47 of 1,204 runs`, or `1,204 runs` where nothing is left out. `what`: the plural."""
         counted = text.count(total) if shown == total else f"{text.count(shown)} of {text.count(total)}"
-        self._say(f"{counted} {what}", problem=False)
+        self._say(f"{counted} {what.removesuffix('s') if total == 1 else what}", problem=False)
 
     def set_problem(self, words: str) -> None:
         """What is wrong with the text; the count comes back with `set_count`."""

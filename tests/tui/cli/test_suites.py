@@ -47,6 +47,11 @@ def test_a_suite_is_listed_and_found_by_its_scale(call, empty):
     assert "at scale paper" in call("suite", "report", "pair", "--scale", "paper", home=empty).err
 
 
+def test_a_table_without_runs_says_so(call, empty):
+    ended = call("suite", "report", "pair", home=empty)
+    assert (ended.code, ended.lines) == (0, ["", "ends", "  no run of it has ended yet"])
+
+
 def test_ctrl_c_leaves_the_runs_going_and_says_how_to_end_them(call, busy, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -65,5 +65,7 @@ async def test_count_and_problem_are_said_as_they_are() -> None:
         assert said(app) == "3 models"
         bar.set_problem("beta: got [red]\x1b[31mx")
         assert said(app) == "beta: got [red]x" and app.query_one(".said").has_class("-problem")
+        bar.set_count(1, 1, "models")
+        assert said(app) == "1 model"
         bar.set_count(1, 2)
         assert not app.query_one(".said").has_class("-problem")
