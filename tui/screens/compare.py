@@ -202,7 +202,7 @@ def _differences(settings: Sequence[Mapping[str, Any]]) -> list[Line]:
         values = dict.fromkeys(
             text.setting(params[key]) if key in params else palette.glyph("none") for params in settings
         )
-        found.append([(f"  {text.shown(key):<24}", "muted"), (text.shown(" | ".join(values)), "")])
+        found.append([(f"  {text.shown(key):<22}  ", "muted"), (text.shown(" | ".join(values)), "")])
     return found
 
 

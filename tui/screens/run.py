@@ -293,9 +293,9 @@ def _figure(value: float) -> str:
 
 def _settings(live: LiveRun) -> Iterator[Line]:
     spec = live.run.spec
-    yield [(f"{'task':<26}", "muted"), (spec.task, "")]
+    yield [(f"{'task':<24}  ", "muted"), (spec.task, "")]
     for name, value in spec.params.items():
-        yield [(f"{text.shown(name):<26}", "muted"), (text.shown(text.setting(value)), "")]
+        yield [(f"{text.shown(name):<24}  ", "muted"), (text.shown(text.setting(value)), "")]
     for name, words in (
         ("seed", str(spec.seed)),
         ("needs", ", ".join(spec.needs)),
@@ -304,7 +304,7 @@ def _settings(live: LiveRun) -> Iterator[Line]:
         ("note", live.run.note),
     ):
         if words:
-            yield [(f"{name:<26}", "muted"), (text.shown(words), "")]
+            yield [(f"{name:<24}  ", "muted"), (text.shown(words), "")]
 
 
 def _provenance(live: LiveRun) -> Iterator[Line]:
@@ -325,4 +325,4 @@ def _provenance(live: LiveRun) -> Iterator[Line]:
     for name, value in pairs:
         if value not in ("", None):
             shown = text.number(value) if isinstance(value, float) else str(value)
-            yield [(f"{text.shown(name):<26}", "muted"), (text.shown(shown), "")]
+            yield [(f"{text.shown(name):<24}  ", "muted"), (text.shown(shown), "")]

@@ -119,6 +119,6 @@ class ShelfScreen(FeedScreen):
 def _described(item: Shelved) -> Iterator[Line]:
     yield [(text.shown(item.name), "strong"), (f"  {text.size(item.size)}  made by {item.run}", "muted")]
     for key, value in item.facts.items():
-        yield [(f"{text.shown(key):<20}", "muted"), (text.shown(text.setting(value)), "")]
-    yield [(f"{'file':<20}", "muted"), (text.shown(item.path), "")]
-    yield [(f"{'sha256':<20}", "muted"), (item.sha256, "")]
+        yield [(f"{text.shown(key):<18}  ", "muted"), (text.shown(text.setting(value)), "")]
+    yield [(f"{'file':<18}  ", "muted"), (text.shown(item.path), "")]
+    yield [(f"{'sha256':<18}  ", "muted"), (item.sha256, "")]

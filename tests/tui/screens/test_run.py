@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from engine.api import RunSpec
 from engine.paths import Home
+from engine.records import Run
 from tui.app import SciMLApp
-from tui.screens.run import RunScreen
+from tui.live import LiveRun
+from tui.screens.run import RunScreen, _settings
 from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart
 from tui.widgets.heatmap import Heatmap
@@ -72,6 +75,13 @@ async def test_brackets_step_through_the_tabs(make_app: Make, until: Until) -> N
             await pilot.press("right_square_bracket")
             seen.append(screen.query_one(TabLine).here)
         assert seen == ["stages", "settings", "provenance", "log", "stages"]
+
+
+def test_a_name_longer_than_its_column_keeps_its_distance_from_the_value() -> None:
+    spec = RunSpec(task="pinn", params={"optimizer.tolerance_gradient": 1e-9, "rho": 5.0})
+    lines = ["".join(words for words, _ in line) for line in _settings(LiveRun(Run(id="r0001", spec=spec)))]
+    assert "optimizer.tolerance_gradient  1e-9" in lines
+    assert f"{'rho':<26}5" in lines
 
 
 async def test_a_run_whose_fields_are_gone_says_so_and_stays_open(
