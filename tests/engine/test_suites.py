@@ -95,7 +95,7 @@ def test_a_run_of_the_same_work_is_reused_whoever_submitted_it(client: Client, p
     assert state.started == ("first", "second")
 
 
-def test_what_was_stopped_is_resumed_and_what_was_skipped_because_of_it_waits_again(client: Client, pair: Suite) -> None:
+def test_what_was_stopped_is_resumed_and_what_it_made_skip_waits_again(client: Client, pair: Suite) -> None:
     before = suites.start(client, pair)
     client.stop(before.runs["data"].id)
     client.catalog.transition(before.runs["first"].id, {Status.BLOCKED}, status=Status.SKIPPED)
