@@ -112,7 +112,7 @@ def test_a_run_launched_from_the_keyboard_survives_its_terminal_and_is_stopped_f
         second.shows("strategy", "submit")
         second.press("C-r")
         second.shows("r0002")
-        until(lambda: client.run("r0002").status is Status.RUNNING)
+        until(lambda: client.report("r0002").reader.length > 0)
         second.press("g")
         second.press("T")
         second.shows("Stop r0002?")

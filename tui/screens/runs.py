@@ -16,6 +16,7 @@ from tui.keymap import KEYMAP
 from tui.live import LiveRun
 from tui.messages import FeedMessage, MetricsGrew, RunsChanged
 from tui.plots import run_plot
+from tui.raster.spec import Plot
 from tui.run_columns import RUN_COLUMNS
 from tui.screens.base import FeedScreen
 from tui.widgets.chart import Chart
@@ -23,7 +24,7 @@ from tui.widgets.filter_bar import FilterBar
 from tui.widgets.run_card import RunCard
 from tui.widgets.run_table import RunTable
 
-_EMPTY = "no runs yet\npress n to submit the first ones, or run  sciml-tui demo  for the two comparisons"
+_EMPTY = "no runs yet\npress n to submit the first ones\nor run  sciml-tui demo  for the two comparisons"
 _NONE_MATCH = "no run matches this filter\npress / to change it, esc to clear it"
 _READING = "reading the store"
 _FIRST_TASK = "pinn"
@@ -167,7 +168,7 @@ class RunsScreen(FeedScreen):
     def _draw(self, *, fresh: bool = False) -> None:
         live, feed = self._live(self._shown_run), self.sciml.feed
         if live is None or feed is None:
-            self.query_one(Chart).plot(run_plot({}, (), ()), fresh=True)
+            self.query_one(Chart).plot(Plot(empty=""), fresh=True)
             return
         report = feed.report(live.run.id)
         plot = run_plot(report.columns, report.stages, _QUANTITIES, live=live.active)
