@@ -51,7 +51,7 @@ def doctor(ctx: typer.Context, json: Json = False) -> None:
 def examine(session: Session) -> Iterator[Finding]:
     """Every check in turn; one that fails in an unforeseen way is a finding itself."""
     checks: list[Callable[[Session], Iterator[Finding]]] = [
-        _python, _torch, _gpus, _home, _config, _locks, _tasks, _scheduler, _logout, _terminal
+        _python, _torch, _gpus, _home, _config, _locks, _records, _tasks, _scheduler, _logout, _terminal
     ]  # fmt: skip
     for check in checks:
         try:
@@ -148,6 +148,22 @@ def _config(session: Session) -> Iterator[Finding]:
     if home.config.exists():
         load(home)
         yield Finding(what="config", state="good", found=str(home.config))
+
+
+def _records(session: Session) -> Iterator[Finding]:
+    """Run folders that the catalogue knows nothing of: a line of it was damaged, or a removal was cut short."""
+    home = Home(session.home)
+    if not home.catalog.exists():
+        return
+    known = {run.id for run in session.client.catalog.runs()}
+    strays = sorted(folder.name for folder in home.runs.iterdir() if folder.is_dir() and folder.name not in known)
+    if strays:
+        listed = ", ".join(strays[:5]) + (f" and {len(strays) - 5} more" if len(strays) > 5 else "")
+        found = f"{len(known)} runs, and folders of runs that have no record: {listed}"
+        mend = f"look at spec.json and metrics.jsonl in {home.runs}, submit them again or delete the folders"
+        yield Finding(what="records", state="warning", found=found, mend=mend)
+    else:
+        yield Finding(what="records", state="good", found=f"{len(known)} runs, each with its record")
 
 
 def _locks(session: Session) -> Iterator[Finding]:

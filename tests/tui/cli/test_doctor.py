@@ -49,6 +49,25 @@ def test_waiting_runs_without_a_scheduler_are_a_fault(call, empty):
     assert "scheduler start" in found["scheduler"]["mend"]
 
 
+def test_a_run_whose_line_in_the_catalogue_is_damaged_is_missed(call, empty):
+    from engine.api import RunSpec
+    from engine.paths import Home
+    from engine.records import Run
+    from engine.store.catalog import Catalog
+
+    home = Home(empty).create()
+    catalog = Catalog(home)
+    for task in ("walk", "grid"):  # in lines of their own
+        (run,) = catalog.add([Run(id="", spec=RunSpec(task=task))])
+        home.run(run.id).folder.mkdir()
+    catalog.close()
+    assert findings(call("doctor", "--json", home=empty))["records"]["state"] == "good"
+    home.catalog.write_text(home.catalog.read_text().replace('"walk"', '"wal'))
+    found = findings(call("doctor", "--json", home=empty))["records"]
+    assert found["state"] == "warning"
+    assert "1 runs, and folders of runs that have no record: r0001" in found["found"]
+
+
 @pytest.mark.parametrize(
     ("files", "verdict"),
     [
