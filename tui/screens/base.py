@@ -52,6 +52,8 @@ class FeedScreen(Screen[None]):
         raise NotImplementedError
 
     def take(self, message: FeedMessage) -> None:
+        if not self.query(StatusLine):
+            return  # not composed yet: it reads the library as it resumes
         if not self.is_mounted:  # then it will be resumed, and shows all there is
             return
         self._tell_bar()

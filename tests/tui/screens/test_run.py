@@ -23,10 +23,10 @@ Make = Callable[..., SciMLApp]
 Until = Callable[..., Awaitable[None]]
 
 
-async def opened(app: SciMLApp, pilot: Pilot[Any], until: Until, run: str = "r0001") -> RunScreen:
+async def opened(app: SciMLApp, pilot: Pilot[Any], until: Until) -> RunScreen:
+    """The screen of r0001, the last of the list."""
     await until(pilot, lambda: len(app.screen.query_one(RunTable)) == 14)
-    app.screen.query_one(RunTable).move_cursor(run)
-    await pilot.press("enter")
+    await pilot.press("G", "enter")
     await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.query_one(Chart).content.series)
     assert isinstance(app.screen, RunScreen)
     return app.screen

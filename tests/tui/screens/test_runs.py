@@ -125,7 +125,7 @@ def test_runs_snapshot(make_app: Make, until: Until, drawn: Until, snap_compare:
     async def settle(pilot: Pilot[Any]) -> None:
         app = pilot.app
         await until(pilot, lambda: len(table(app)) == 14)  # type: ignore[arg-type]
-        table(app).move_cursor("r0001")  # type: ignore[arg-type]
+        await pilot.press("G")
         await until(pilot, lambda: len(plot(app).series) == 2)  # type: ignore[arg-type]
         await until(pilot, lambda: all(app.library.runs[f"r000{i}"].trend for i in range(1, 7)))  # type: ignore[attr-defined]
         await drawn(pilot)
