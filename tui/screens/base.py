@@ -52,9 +52,7 @@ class FeedScreen(Screen[None]):
         raise NotImplementedError
 
     def take(self, message: FeedMessage) -> None:
-        if not self.query(StatusLine):
-            return  # not composed yet: it reads the library as it resumes
-        if not self.is_mounted:  # then it will be resumed, and shows all there is
+        if not self.query(StatusLine):  # not composed yet, then it will be resumed and show all there is; or leaving
             return
         self._tell_bar()
         if not isinstance(message, FeedFailed):
