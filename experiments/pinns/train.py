@@ -1,14 +1,15 @@
 """Training: stages of a strategy, iterations of an optimiser, and a report of every one of them.
 
-A run can be stopped after any iteration and resumed from its state to the same weights, bit for bit on a CPU.
+A training does not evaluate what it minimises: it asks, and whoever drives it answers, so that many can run in
+lock-step. A run can be stopped after any iteration and resumed from its state to the same weights, bit for bit on a CPU.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 from safetensors.numpy import save_file
@@ -17,7 +18,7 @@ from engine.api import Diverged, Reporter, lazy_import
 from experiments.pinns.configuration import Configuration
 from experiments.pinns.monitor import Monitor, doubts
 from experiments.pinns.objective import Network, Objective, derivatives, objective
-from experiments.pinns.optimizers import Evaluation, Stop, drive, to_array
+from experiments.pinns.optimizers import Evaluation, Steps, Stop, to_array
 from experiments.pinns.problem import Problem, System, pose
 from experiments.pinns.strategies import Stage, Stages, Trained
 
@@ -33,6 +34,21 @@ WEIGHTS, TRAINING_POINTS, FRESH_POINTS = range(3)
 
 LARGE = 64e6
 """Bytes of an optimiser's state from which on it is saved when time allows, and not at the end of every stage."""
+
+
+class Asked(NamedTuple):
+    """An evaluation that a training waits for: of which function, and where."""
+
+    function: Objective
+    point: torch.Tensor
+
+    def answer(self) -> Evaluation:
+        return self.function(self.point)
+
+
+T = TypeVar("T")
+Evaluations = Generator[Asked, Evaluation, T]
+"""Yields what to evaluate, is sent the evaluation, returns a T."""
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -73,6 +89,16 @@ class Training:
 
     def run(self) -> None:
         """All that is left of the run, until it ends or is asked to stop. Raises Diverged."""
+        evaluations = self.evaluations()
+        try:
+            asked = next(evaluations)
+            while True:
+                asked = evaluations.send(asked.answer())
+        except StopIteration:
+            return
+
+    def evaluations(self) -> Evaluations[None]:
+        """The run as the evaluations that it asks for, one at a time. Raises Diverged."""
         if state := self._reporter.resume():
             self._restore(state)
         self._monitor.start(self._counts.seconds, self._counts.monitored)
@@ -83,7 +109,7 @@ class Training:
         for trained in self._done:
             last, stage = stage or last, self._following(stages, trained)
         while stage is not None and self._counts.closures < self._job.limits.closures:
-            last, now = stage, self._train(stage)
+            last, now = stage, (yield from self._train(stage))
             if now is None:
                 self._reporter.summary(stop_reason="stopped", **self._figures())
                 return
@@ -106,16 +132,16 @@ class Training:
 
     # One stage
 
-    def _train(self, stage: Stage) -> Trained | None:
+    def _train(self, stage: Stage) -> Evaluations[Trained | None]:
         """A stage from where it was left. None if the run was asked to stop."""
         drawn = len(self._done) if self._job.points.resample == "stage" else 0
         problem = self._pose(stage, TRAINING_POINTS, drawn)
-        evaluate = self._counted(objective(self._network, problem))
+        function = objective(self._network, problem)
         self._monitor.judge_by(stage.coefficients, stage.window)
         every = self._monitor.every(problem)
         begins = not self._counts.begun
         if begins:
-            self._begin(stage, evaluate)
+            yield from self._begin(stage, function)
         stop = self._ended(stage, None)
         if begins:
             self._report(stage, errors=True)
@@ -123,7 +149,7 @@ class Training:
             if self._reporter.stopping:
                 self._save(now=True)
                 return None
-            stop = drive(self._minimiser.iterate(self._left(stage)), evaluate)
+            stop = yield from self._counted(self._minimiser.iterate(self._left(stage)), function)
             self._counts.step += 1
             self._counts.iterations += 1
             self._counts.stage_iterations += 1
@@ -168,15 +194,19 @@ class Training:
     def _rng(self, purpose: int, number: int = 0) -> np.random.Generator:
         return np.random.default_rng([self._reporter.seed, purpose, number])
 
-    def _counted(self, function: Objective) -> Objective:
-        def evaluate(flat: torch.Tensor) -> Evaluation:
-            self._counts.closures += 1
-            self._counts.stage_closures += 1
-            return function(flat)
+    def _counted(self, steps: Steps[T], function: Objective) -> Evaluations[T]:
+        """The steps of the optimiser on a function."""
+        try:
+            point = next(steps)
+            while True:
+                self._counts.closures += 1
+                self._counts.stage_closures += 1
+                point = steps.send((yield Asked(function, point)))
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
-        return evaluate
-
-    def _begin(self, stage: Stage, evaluate: Objective) -> None:
+    def _begin(self, stage: Stage, function: Objective) -> Evaluations[None]:
         counts = self._counts
         counts.stage_closures = counts.stage_iterations = 0
         if self._done:
@@ -185,7 +215,7 @@ class Training:
         else:
             weights = self._job.model.initialise(self._job.model_settings, self._network.axes, 1, self._rng(WEIGHTS))
             start = self._network.tensor(weights)
-        drive(self._minimiser.begin(start), evaluate)
+        yield from self._counted(self._minimiser.begin(start), function)
         counts.begun = True
         coefficients = msgspec.structs.asdict(stage.coefficients)
         self._reporter.stage(stage.name, step=counts.step, index=len(self._done), **coefficients)

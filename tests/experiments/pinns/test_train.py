@@ -20,7 +20,7 @@ from experiments.pinns import configuration, train
 
 Run = Callable[..., Recorder]
 BUDGET = {"optimizer.closures": 100}
-REACTION = {
+REACTION: dict[str, Any] = {
     "system": "reaction",
     "rho": 2.0,
     "strategy": "curriculum",
@@ -63,6 +63,29 @@ def test_errors_are_reported_at_both_ends_of_a_stage_and_at_even_spaces_between(
     first, last = (recorder.points[i][1] for i in (0, -1))
     assert last["rel_l2"] == pytest.approx(recorder.figures["rel_l2"], rel=0.05)
     assert last["rel_l2"] < first["rel_l2"]
+
+
+def test_a_training_that_is_driven_from_outside_is_the_run(
+    run: Run, complete: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Two at once, an evaluation of each in turn: every point and the weights are those of a run alone."""
+    many = [{**REACTION, "rho": rho} for rho in (2.0, 3.0)]
+    recorders = []
+    driven = []
+    for params in many:
+        folder = tmp_path / f"driven {params['rho']}"
+        folder.mkdir()
+        recorders.append(Recorder(folder))
+        driven.append(train.Training(configuration.read(complete(**params)), recorders[-1]).evaluations())
+    asked = [next(evaluations) for evaluations in driven]
+    for _ in range(REACTION["optimizer.closures"] - 1):
+        asked = [evaluations.send(one.answer()) for evaluations, one in zip(driven, asked, strict=True)]
+    for evaluations, one, recorder, params in zip(driven, asked, recorders, many, strict=True):
+        with pytest.raises(StopIteration):
+            evaluations.send(one.answer())
+        alone = run(params)
+        assert curve(recorder) == curve(alone)
+        assert np.array_equal(weights(recorder), weights(alone))
 
 
 def test_the_weight_of_the_residual_enters_the_loss(run: Run) -> None:
