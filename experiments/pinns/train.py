@@ -1,7 +1,8 @@
 """Training: stages of a strategy, iterations of an optimiser, and a report of every one of them.
 
 A training does not evaluate what it minimises: it asks, and whoever drives it answers, so that many can run in
-lock-step. A run can be stopped after any iteration and resumed from its state to the same weights, bit for bit on a CPU.
+lock-step. A run can be stopped after any iteration and resumed from its state to the same weights, bit for bit on a
+CPU.
 """
 
 from __future__ import annotations
