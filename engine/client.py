@@ -100,9 +100,15 @@ class Client:
         """What runs of completed specs are expected to take. Raises ServiceError."""
         return description.check(self.home, [(spec.task, spec.params) for spec in specs])
 
-    def find_same(self, spec: RunSpec) -> list[Run]:
-        """Runs that do the work of a completed spec (task, parameters, seed), oldest first."""
-        return [self._settled(run) for run in self.catalog.by_identity(planning.identity(spec))]
+    def find_same(self, spec: RunSpec, known: Catalogue | None = None) -> list[Run]:
+        """Runs that do the work of a completed spec (task, parameters, seed), oldest first.
+
+        Those made before a parameter existed are among them where the spec leaves it at its default. known: what
+        `describe` returns, from whoever asks for many specs. Raises UnknownName for a task, ServiceError.
+        """
+        described = planning.described(known or self.describe(), spec.task)
+        identities = planning.identities(spec, described, self.catalog.shapes(spec.task))
+        return [self._settled(run) for run in self.catalog.by_identity(*identities)]
 
     # Submitting
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -184,6 +184,23 @@ def identity(spec: RunSpec) -> str:
     """A hash of task, parameters and seed: the same work has the same identity, whatever it is called or granted."""
     work = msgspec.json.encode([spec.task, spec.params, spec.seed], order="sorted")
     return hashlib.sha256(work).hexdigest()[:16]
+
+
+def identities(spec: RunSpec, description: TaskDescription, shapes: Iterable[Set[str]]) -> list[str]:
+    """The identities under which the work of a completed spec may be stored: its own, and those of runs that were made
+    before one of its parameters existed. What such a run lacks was what is today the default.
+
+    shapes: the sets of parameters that stored runs have.
+    """
+    found = [identity(spec)]
+    earlier = [shape for shape in shapes if shape < spec.params.keys()]
+    if earlier:
+        usual = schema.at_default(description.schema, spec.params)
+        for shape in earlier:
+            if spec.params.keys() - shape <= usual:
+                params = {key: value for key, value in spec.params.items() if key in shape}
+                found.append(identity(msgspec.structs.replace(spec, params=params)))
+    return found
 
 
 def _of_resources(specs: Iterable[RunSpec]) -> list[Problem]:

@@ -95,6 +95,15 @@ def active(schema: Schema, params: Params) -> dict[str, Property]:
     return found
 
 
+def at_default(schema: Schema, params: Params) -> set[str]:
+    """The keys of complete parameters whose value is what it would be if nobody had given one."""
+    return {
+        key
+        for key, property in active(schema, params).items()
+        if "default" in property and values.read(property["default"], property) == params[key]
+    }
+
+
 def _unknown(schema: Schema, key: str, params: Params) -> Problem:
     needed = _choices_with(schema["properties"], key)
     if needed:

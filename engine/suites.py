@@ -14,6 +14,7 @@ from engine.records import ENDED, RESUMABLE, Run, Status
 
 if TYPE_CHECKING:
     from engine.client import Client
+    from engine.describe import Catalogue
 
 RESULTS = frozenset({Status.DONE, Status.DIVERGED})
 """Ends that are a result: a method that diverges has been tried."""
@@ -57,8 +58,8 @@ def state(client: Client, suite: Suite) -> SuiteState:
     runs: dict[str, Run] = {}
     for member in suite.runs:
         spec = _resolved(suite, member, planning.described(catalogue, member.spec.task), runs)
-        if spec and (found := _best(client.find_same(spec))):
-            runs[member.key] = found
+        if spec and (found := _best(client.find_same(spec, catalogue))):
+            runs[member.key] = _as_asked(found, spec)
     return SuiteState(suite=suite, runs=runs)
 
 
@@ -81,18 +82,24 @@ def start(client: Client, suite: Suite) -> SuiteState:
                 ready[member.key] = spec
         if not ready:
             break
-        runs |= _on_their_way(client, ready, started)
+        begun = _on_their_way(client, catalogue, ready, started)
+        runs |= {key: _as_asked(run, ready[key]) for key, run in begun.items()}
         left = [member for member in left if member.key not in ready]
     in_order = {member.key: runs[member.key] for member in suite.runs if member.key in runs}
     return SuiteState(suite=suite, runs=in_order, started=tuple(started))
 
 
-def _on_their_way(client: Client, specs: Mapping[str, RunSpec], started: list[str]) -> dict[str, Run]:
+def _as_asked(run: Run, spec: RunSpec) -> Run:
+    """The run with the parameters it was found by: one made before a parameter existed has what stands for it today."""
+    return msgspec.structs.replace(run, spec=msgspec.structs.replace(run.spec, params=spec.params))
+
+
+def _on_their_way(client: Client, known: Catalogue, specs: Mapping[str, RunSpec], started: list[str]) -> dict[str, Run]:
     """A run for each spec whose needs have not come to nothing. Adds to `started`."""
     while True:
         able = {key: spec for key, spec in specs.items() if _can_start(client, spec)}
         try:
-            return _begun(client, able, started)
+            return _begun(client, known, able, started)
         except SpecError:
             if all(
                 _can_start(client, spec) for spec in able.values()
@@ -104,9 +111,9 @@ def _can_start(client: Client, spec: RunSpec) -> bool:
     return all(client.run(need).status not in ENDED - {Status.DONE} for need in spec.needs)
 
 
-def _begun(client: Client, specs: Mapping[str, RunSpec], started: list[str]) -> dict[str, Run]:
+def _begun(client: Client, known: Catalogue, specs: Mapping[str, RunSpec], started: list[str]) -> dict[str, Run]:
     """A run for each spec: found, resumed, retried or submitted, each kind in one go."""
-    runs = {key: run for key, spec in specs.items() if (run := _best(client.find_same(spec)))}
+    runs = {key: run for key, spec in specs.items() if (run := _best(client.find_same(spec, known)))}
     absent = [key for key in specs if key not in runs]
     resumable = [key for key, run in runs.items() if run.status in RESUMABLE - RESULTS]
     skipped = [key for key, run in runs.items() if run.status is Status.SKIPPED]

@@ -92,7 +92,8 @@ def outlook(client: Client, specs: Sequence[RunSpec]) -> Outlook:
     different = list({repr(sorted(spec.params.items())): spec for spec in specs}.values())
     checked = client.appraise(different[:: max(1, len(different) // _SAMPLE)])
     seconds = [each.estimate.seconds for each in checked if each.estimate.seconds is not None]
-    same = sum(bool(client.find_same(spec)) for spec in specs[:_LOOKED_UP])
+    known = client.describe()
+    same = sum(bool(client.find_same(spec, known)) for spec in specs[:_LOOKED_UP])
     return Outlook((min(seconds), max(seconds)) if seconds else None, same)
 
 

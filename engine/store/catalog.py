@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -33,6 +33,8 @@ class Catalog:
         if not readonly:
             home.create()
         self._index = _RunIndex()
+        self._shapes: dict[str, set[frozenset[str]]] = {}
+        self._shaped = 0
         self.db = JournalDB(home.catalog, readonly=readonly, sync=sync, observers={_RUNS: self._index})
         self._journal = self.db.journal
         self._runs, self._shelf, self._commands = map(self.db.table, (_RUNS, _SHELF, _COMMANDS))
@@ -89,12 +91,27 @@ class Catalog:
             ids = [doc_id for status in statuses for doc_id in self._index.by_status.get(status, ())]
         return self._these(ids)
 
-    def by_identity(self, identity: str) -> list[Run]:
+    def by_identity(self, *identities: str) -> list[Run]:
         """Runs that do the same work (task, parameters, seed), oldest first; costs only what it returns."""
         self._journal.refresh()
         with self._journal.still():
-            ids = self._index.by_identity.get(identity, ())
+            ids = {doc_id for identity in identities for doc_id in self._index.by_identity.get(identity, ())}
         return self._these(ids)
+
+    def shapes(self, task: str) -> frozenset[frozenset[str]]:
+        """The sets of parameters that runs of a task were stored with: few, however many runs.
+
+        Costs a look at the runs that were added since the last call. Those of removed runs may be among them.
+        """
+        self._journal.refresh()
+        with self._journal.still():
+            seen, self._shaped = self._shaped, self._journal.top(_RUNS)
+            fresh = [] if seen == self._shaped else [i for i in self._journal.ids(_RUNS) if i > seen]
+        for _, text in self._journal.documents(_RUNS, sorted(fresh)):
+            with suppress(msgspec.DecodeError):  # not one of ours: it does no work that is asked for
+                spec = _shape_decoder.decode(text).spec
+                self._shapes.setdefault(spec.task, set()).add(frozenset(spec.params))
+        return frozenset(self._shapes.get(task, ()))
 
     def transition(
         self, run: str, expect: Collection[Status], *, attempt: int | None = None, **changes: Any
@@ -289,6 +306,20 @@ class _Fields(msgspec.Struct):
 
 
 _fields_decoder = msgspec.json.Decoder(_Fields)
+
+
+class _Asked(msgspec.Struct):
+    """Of a spec, what its work has: its values stay as they are written."""
+
+    task: str
+    params: dict[str, msgspec.Raw] = {}
+
+
+class _Shape(msgspec.Struct):
+    spec: _Asked
+
+
+_shape_decoder = msgspec.json.Decoder(_Shape)
 
 
 def _set(row: _Row, document: msgspec.Raw) -> None:

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from engine import evidence, scheduler
-from engine.api import Resources
+from engine import evidence, planning, scheduler
+from engine.api import Resources, RunSpec
 from engine.client import Client
 from engine.errors import FilterError, NotPossible, ServiceError, SpecError, StoreError, UnknownName
 from engine.paths import Home
@@ -191,6 +192,38 @@ def test_the_same_work_is_found_whatever_it_is_called_or_granted(alone: Client) 
     [other] = alone.plan("walk", {}, seeds=[1])
     assert [found.id for found in alone.find_same(same)] == [run.id]
     assert alone.find_same(other) == []
+
+
+def stored_without(client: Client, spec: RunSpec, *absent: str) -> Run:
+    """A run of this spec as it was stored before these parameters existed."""
+    old = msgspec.structs.replace(spec, params={k: v for k, v in spec.params.items() if k not in absent})
+    [run] = client.catalog.add([Run(id="", spec=old, identity=planning.identity(old), status=Status.DONE)])
+    return run
+
+
+def test_a_run_made_before_a_parameter_existed_is_found_where_that_is_at_its_default(alone: Client) -> None:
+    usual, other = alone.plan("walk", {}, grid={"steps": [5, 6]})
+    older = stored_without(alone, usual, "pause", "steps")
+    stored_without(alone, other, "steps")
+    stored_without(alone, usual, "seed", "pause", "kind")
+    [newer] = alone.submit([usual])
+    assert [found.id for found in alone.find_same(usual)] == ["r0001", "r0002", "r0003", newer.id]
+    assert alone.find_same(other) == []
+    assert older.id == "r0001"
+
+
+def test_a_choice_that_did_not_exist_yet_stands_for_its_default_with_what_it_brings(alone: Client) -> None:
+    [usual] = alone.plan("walk", {})
+    stored_without(alone, usual, "kind")
+    [chosen] = alone.plan("walk", {"kind": "drift"})
+    assert [found.id for found in alone.find_same(usual)] == ["r0001"]
+    assert alone.find_same(chosen) == []
+
+
+def test_a_parameter_that_is_gone_makes_a_run_another_one(alone: Client) -> None:
+    [spec] = alone.plan("walk", {})
+    stored_without(alone, msgspec.structs.replace(spec, params={**spec.params, "gone": 1}))
+    assert alone.find_same(spec) == []
 
 
 def test_nothing_is_written_where_the_configuration_is_wrong(client: Client) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from engine import suites
+from engine import planning, suites
 from engine.api import Resources, RunSpec, Suite, SuiteRun
 from engine.client import Client
 from engine.errors import SpecError
@@ -93,6 +93,18 @@ def test_a_run_of_the_same_work_is_reused_whoever_submitted_it(client: Client, p
     state = suites.start(client, pair)
     assert state.runs["data"].id == data.id
     assert state.started == ("first", "second")
+
+
+def test_a_run_made_before_a_parameter_existed_stays_the_suites(client: Client) -> None:
+    suite = of(walk("a"))
+    done = suites.start(client, suite).runs["a"]
+    old = msgspec.structs.replace(done.spec, params={"steps": done.spec.params["steps"]})
+    client.catalog.edit(done.id, spec=old, identity=planning.identity(old))
+    with Alone(client.home) as fresh:
+        again = suites.start(fresh, suite)
+    assert again.started == ()
+    assert again.runs["a"].id == done.id
+    assert again.runs["a"].spec.params == done.spec.params, "what it lacks is filled in, so that tables can group by it"
 
 
 def test_what_was_stopped_is_resumed_and_what_it_made_skip_waits_again(client: Client, pair: Suite) -> None:

@@ -186,7 +186,7 @@ class FormClient:
     def appraise(self, specs: Sequence[RunSpec]) -> list[Checked]:
         return [Checked(estimate=Estimate(seconds=125.0)) for _ in specs]
 
-    def find_same(self, spec: RunSpec) -> list[Run]:
+    def find_same(self, spec: RunSpec, known: Catalogue) -> list[Run]:
         return []
 
     def submit(self, specs: Sequence[RunSpec]) -> list[Run]:

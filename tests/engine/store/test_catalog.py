@@ -119,6 +119,19 @@ def test_runs_are_selected_by_status_identity_and_query(catalog):
     assert ids(catalog.runs(Query().spec.params.rho >= 5)) == ["r0001", "r0002", "r0004", "r0005", "r0006"]
 
 
+def test_the_shapes_of_a_task_grow_with_its_runs(catalog):
+    def run(task, *keys):
+        return Run(id="", spec=RunSpec(task=task, params=dict.fromkeys(keys, 1.0)))
+
+    catalog.add([run("pinn", "a", "b"), run("pinn", "b", "a"), run("walk")])
+    assert catalog.shapes("pinn") == {frozenset("ab")}
+    assert catalog.shapes("walk") == {frozenset()}
+    assert catalog.shapes("nothing") == set()
+    catalog.remove(["r0003"])
+    catalog.add([run("pinn", "a")])
+    assert catalog.shapes("pinn") == {frozenset("ab"), frozenset("a")}
+
+
 def test_the_indexes_are_the_same_after_compaction_and_in_another_process(home, catalog):
     catalog.add([a_run(identity="x", status=Status.DONE), a_run(identity="y"), a_run(identity="x")])
     catalog.edit("r0002", identity="x", spec=RunSpec(task="pinn", name="renamed"))
