@@ -83,6 +83,7 @@ class OperatorTask:
                 "validation_rel_l2": "relative L2 error, mean over the validation samples",
                 "loss": "what is minimised, on the examples of a step",
                 "lr": "learning rate",
+                "chosen_lr": "of a sweep: the largest learning rate of the training that is kept",
                 "seconds": "time spent so far",
             },
         )
@@ -116,7 +117,7 @@ class OperatorTask:
         key, spec = models.chosen(params)
         training, grid = settings(Training, params), recipes.recipe_of(params).grid
         model, width = models.find(key), 4 if recipes.recipe_of(params).dtype == "float32" else 8
-        operations = model.work(spec, grid) * training.examples * training.length
+        operations = model.work(spec, grid) * training.examples * training.length * len(training.rates)
         numbers = (
             4 * recipes.sizes_of(params).total * grid**2
             + model.kept(spec, grid) * training.examples

@@ -11,6 +11,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -36,6 +37,14 @@ def predict(forward: Forward, parameters: Parameters, inputs: Inputs) -> torch.T
     """The predicted fields of all samples."""
     parts = zip(inputs.varying.split(AT_ONCE), inputs.constant.split(AT_ONCE), strict=True)
     return torch.cat([forward(parameters, *part) for part in parts])
+
+
+class Course(NamedTuple):
+    """Where a training stands in its run: `before` steps come before it, of `total`; `state` is the whole run's."""
+
+    before: int
+    total: int
+    state: Callable[[], State]
 
 
 class Trainer:
@@ -66,28 +75,30 @@ class Trainer:
         self.step, self.seconds, self.loss = 0, 0.0, math.nan
         self.best, self.best_error, self.best_step = _copied(self.parameters), math.inf, 0
 
-    def run(self, reporter: Reporter) -> bool:
+    def run(self, reporter: Reporter, course: Course | None = None) -> bool:
         """Trains to the last step; False where a stop was asked for (a checkpoint is then written).
 
-        Raises Diverged.
+        course: of the run, where it consists of more than this training. Raises Diverged.
         """
         length = self._training.length
+        before, total, state = course or Course(0, length, self.state)
         every = max(1, length // self._training.validations)
         started = time.monotonic() - self.seconds
         if self.step == 0:
-            reporter.metrics(0, validation_rel_l2=self._judge())
+            reporter.metrics(before, validation_rel_l2=self._judge())
         while self.step < length:
             lr = self._one_step()
             values = {"loss": self.loss, "lr": lr}
             if self.step % every == 0 or self.step == length:
                 values["validation_rel_l2"] = self._judge()
             self.seconds = time.monotonic() - started
-            reporter.metrics(self.step, **values, seconds=self.seconds)
-            reporter.progress(self.step, length, what="steps")
+            now = before + self.step
+            reporter.metrics(now, **values, seconds=self.seconds)
+            reporter.progress(now, total, what="steps")
             if not math.isfinite(self.loss):
                 raise Diverged("loss", self.step)
-            stopping = reporter.stopping and self.step < length
-            reporter.checkpoint(self.step, self.state, now=stopping or self.step == length)
+            stopping = reporter.stopping and now < total
+            reporter.checkpoint(now, state, now=stopping or self.step == length)
             if stopping:
                 return False
         return True

@@ -25,6 +25,13 @@ class Training(Spec, frozen=True, kw_only=True):
     steps: Annotated[int, Meta(ge=0, description="Optimiser steps; 0: as many as the epochs make")] = 0
     batch: Annotated[int, Meta(ge=1, description="Examples of a step; all of them where there are fewer")] = 64
     lr: Annotated[float, Meta(gt=0, description="Largest learning rate of Adam; a cosine takes it to 0")] = 1e-3
+    lr_sweep: Annotated[
+        tuple[Annotated[float, Meta(gt=0)], ...],
+        Meta(
+            description="Learning rates to choose from, in place of lr: each is trained in full from the same weights, "
+            "and the one of the lowest validation error is kept"
+        ),
+    ] = ()
     warmup: Annotated[int, Meta(ge=0, description="Steps in which the rate first rises to lr")] = 0
     clip: Annotated[float, Meta(ge=0, description="Gradients are scaled to at most this norm in all; 0: never")] = 0.0
     weight_decay: Annotated[float, Meta(ge=0, description="Decoupled weight decay: above 0 it is AdamW")] = 0.0
@@ -35,9 +42,13 @@ class Training(Spec, frozen=True, kw_only=True):
     validations: Annotated[int, Meta(ge=1, description="How often the weights are judged on the validation set")] = 20
 
     def unfit(self) -> list[Problem]:
-        if self.warmup < self.length:
-            return []
-        return [Problem("warmup", f"fewer than the {self.length} steps of the training", str(self.warmup))]
+        found = []
+        if self.warmup >= self.length:
+            required = f"fewer than the {self.length} steps of the training"
+            found.append(Problem("warmup", required, str(self.warmup)))
+        if len(set(self.lr_sweep)) < len(self.lr_sweep):
+            found.append(Problem("lr_sweep", "each rate once", ", ".join(f"{rate:g}" for rate in self.lr_sweep)))
+        return found
 
     def rate(self, step: int) -> float:
         """The learning rate of the step, counted from 0."""
@@ -47,13 +58,18 @@ class Training(Spec, frozen=True, kw_only=True):
         return self.lr * 0.5 * (1 + math.cos(math.pi * share))
 
     @property
+    def rates(self) -> tuple[float, ...]:
+        """The largest learning rates to try, in turn."""
+        return self.lr_sweep or (self.lr,)
+
+    @property
     def examples(self) -> int:
         """Of one step."""
         return min(self.batch, self.samples)
 
     @property
     def length(self) -> int:
-        """Optimiser steps in all."""
+        """Optimiser steps of a training, at each rate."""
         return self.steps or -(-self.epochs * self.samples // self.examples)
 
 

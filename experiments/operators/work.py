@@ -16,6 +16,7 @@ from experiments.operators.freezing import frozen
 from experiments.operators.generate import Samples
 from experiments.operators.mixture import Mixture, Part
 from experiments.operators.recipe import SPLITS, Recipe, Split
+from experiments.operators.sweep import Sweep
 from experiments.operators.system import find
 from experiments.operators.train import Forward, Parameters, Trainer, on_device
 from experiments.operators.training import Fresh, Training, Tuning
@@ -57,34 +58,36 @@ def run(params: Params, reporter: Reporter) -> None:
     held = frozen(settings(Tuning, params).freeze, tensors)
     if shut := sorted(held & rates.keys()):
         raise TaskError(f"freeze: required {', '.join(shut)} to be trained, where new inputs start at zero weight")
-    trainer = Trainer(
-        forward,
-        tensors,
-        settings(Training, params),
-        inputs["train"],
-        inputs["validation"],
-        reporter.seed,
-        held,
-        on_device(rates, dtype, reporter.device),
-    )
-    if _trained(trainer, reporter):
-        _evaluate(forward, trainer.best, card, tests, trainer.step, reporter)
-        _keep(card, trainer, parts, params, reporter)
+    individual = on_device(rates, dtype, reporter.device)
+
+    def trainer(training: Training) -> Trainer:
+        return Trainer(
+            forward, tensors, training, inputs["train"], inputs["validation"], reporter.seed, held, individual
+        )
+
+    training = settings(Training, params)
+    sweep = Sweep(trainer, training)
+    if _trained(sweep, training, reporter):
+        _evaluate(forward, sweep.best, card, tests, sweep.step, reporter)
+        _keep(card, sweep, parts, params, reporter)
 
 
-def _trained(trainer: Trainer, reporter: Reporter) -> bool:
+def _trained(sweep: Sweep, training: Training, reporter: Reporter) -> bool:
     """Trains, from where an earlier attempt stopped; False where a stop was asked for."""
     if state := reporter.resume():
-        trainer.restore(state)
-    finished = trainer.run(reporter)
+        sweep.restore(state)
+    finished = sweep.run(reporter)
+    chosen = sweep.chosen
     reporter.summary(
-        loss=trainer.loss,
-        steps=trainer.step,
-        seconds=trainer.seconds,
-        validation_rel_l2=trainer.best_error,
-        best_step=trainer.best_step,
+        loss=chosen.loss,
+        steps=training.length if finished else sweep.step,
+        seconds=sweep.seconds,
+        validation_rel_l2=chosen.error,
+        best_step=chosen.step,
         stop_reason="all steps done" if finished else "stopped",
     )
+    if training.lr_sweep:
+        reporter.summary(chosen_lr=chosen.lr)
     return finished
 
 
@@ -163,24 +166,25 @@ def _evaluate(
             reporter.summary(**{f"rel_l2_{key}": float(found.errors["rel_l2"].mean())})
 
 
-def _keep(card: Card, trainer: Trainer, parts: list[Part], params: Params, reporter: Reporter) -> None:
+def _keep(card: Card, sweep: Sweep, parts: list[Part], params: Params, reporter: Reporter) -> None:
     """The best weights as the artifact `weights`; those of a pretraining on the shelf of models as well."""
-    recipe, training, mode = parts[0].recipe, settings(Training, params), str(params["mode"])
+    recipe, mode = parts[0].recipe, str(params["mode"])
+    training = msgspec.structs.replace(settings(Training, params), lr=sweep.chosen.lr)
     history = {"mode": mode, "seed": reporter.seed}
     for part in (recipe, training, settings(Tuning, params), settings(Mixture, params)):
         history |= msgspec.to_builtins(part)
     card = msgspec.structs.replace(card, trained=(*card.trained, history))
     path = reporter.folder / "weights.safetensors"
-    weights.save(path, card, {name: tensor.cpu().numpy() for name, tensor in trainer.best.items()})
+    weights.save(path, card, {name: tensor.cpu().numpy() for name, tensor in sweep.best.items()})
     facts = {
         "model": card.model,
         **card.spec,
-        "parameters": sum(tensor.numel() for tensor in trainer.best.values()),
+        "parameters": sum(tensor.numel() for tensor in sweep.best.values()),
         "system": recipe.system,
         "range": list(recipe.range),
         "grid": recipe.grid,
         "samples": training.samples,
-        "validation_rel_l2": trainer.best_error,
+        "validation_rel_l2": sweep.chosen.error,
     }
     reporter.artifact(path, name="weights", **facts)
     if mode == "pretrain":

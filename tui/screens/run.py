@@ -33,7 +33,7 @@ QUANTITIES = ("loss", "loss_residual", "loss_initial", "loss_boundary", "rel_l2"
 TABS = ("stages", "settings", "provenance", "log")
 _WIDE = 100
 """Cells from which the fields have room beside the curves."""
-_STAGE_FIGURES = ("loss", "rel_l2", "rel_l2_stage", "closures", "iterations", "seconds")
+_STAGE_FIGURES = ("loss", "rel_l2", "rel_l2_stage", "validation_rel_l2", "closures", "iterations", "seconds")
 _LOG_EVERY = 0.5
 _CHUNK = 1 << 20
 

@@ -131,6 +131,19 @@ def test_fine_tuning_begins_with_the_weights_and_scales_of_the_other_run(pretrai
     assert not tuned.shelf and not scratch.shelf
 
 
+def test_the_learning_rate_is_chosen_on_validation_and_goes_with_the_weights(run: Run) -> None:
+    swept = run(TASK, PRETRAIN | {"lr_sweep": "1e-4,1e-2"})
+    alone = run(TASK, PRETRAIN)
+    assert swept.figures["chosen_lr"] == 1e-2
+    assert same(tensors(swept), tensors(alone))
+    assert (swept.figures["rel_l2"], swept.figures["steps"]) == (alone.figures["rel_l2"], 40)
+    history = weights.load(swept.artifacts["weights"].path)[0].trained[0]
+    assert (history["lr"], history["lr_sweep"]) == (1e-2, [1e-4, 1e-2])
+    stopped = run(TASK, PRETRAIN | {"lr_sweep": "1e-4,1e-2"}, stop_at=57)
+    resumed = run(TASK, PRETRAIN | {"lr_sweep": "1e-4,1e-2"}, state=stopped.checkpoints[-1][1])
+    assert same(tensors(resumed), tensors(alone))
+
+
 def test_a_tuned_model_can_be_tuned_again(pretrained: Recorder, run: Run) -> None:
     tune = {"mode": "finetune", "init": "first", **SMALL, **TRAINING, "steps": "2"}
     once = run(TASK, tune, **from_(pretrained))
