@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from experiments.models import mlp
-from experiments.pinns.objective import Network
+from experiments.pinns.network import Network
 from experiments.pinns.problem import Condition, Problem
 
 Evaluation = tuple[float, torch.Tensor]

@@ -31,7 +31,8 @@ from engine import schema
 from engine.api import Spec
 from engine.recorder import Recorder
 from experiments.models import mlp
-from experiments.pinns.objective import Network, objective
+from experiments.pinns.network import Network
+from experiments.pinns.objective import objective
 from experiments.pinns.problem import Problem, System, pose
 from experiments.pinns.systems import convection
 from experiments.pinns.task import TASK

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from engine.api import Broken, Params, Problem, Spec, SpecError, describe_struct, discover, settings
 from experiments.models._points import PointModel
+from experiments.pinns.embeddings import Embedding, Features
 from experiments.pinns.optimizers import Optimizer
 from experiments.pinns.problem import System
 from experiments.pinns.samplers import Sampler
 from experiments.pinns.strategies import Strategy, Target
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Limits(Spec, frozen=True, kw_only=True):
@@ -125,6 +129,15 @@ MODEL = Kind(
     type=PointModel,
     prefix="model.",
 )
+EMBEDDING = Kind(
+    key="embedding",
+    text="What the network is fed of a point",
+    default="none",
+    package="experiments.pinns.embeddings",
+    constant="EMBEDDING",
+    type=Embedding,
+    prefix="embedding.",
+)
 SAMPLER = Kind(
     key="sampler",
     text="How collocation points are placed",
@@ -148,6 +161,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     model: PointModel
     model_settings: Any
+    embedding: Embedding
+    embedding_settings: Any
     sampler: Sampler
     points: Points
 
@@ -163,7 +178,15 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def size(self) -> int:
         """The number of parameters of the network."""
-        return self.model.size(self.model_settings, len(self.system.axes), 1)
+        return self.model.size(self.model_settings, self._inputs, 1)
+
+    @property
+    def _inputs(self) -> int:
+        return self.embedding.count(self.embedding_settings, self.system)
+
+    def features(self, rng: np.random.Generator) -> Features:
+        arrays = self.embedding.draw(self.embedding_settings, self.system, rng)
+        return Features(self.embedding, arrays, self._inputs)
 
 
 def properties() -> dict[str, dict[str, Any]]:
@@ -174,6 +197,7 @@ def properties() -> dict[str, dict[str, Any]]:
         "optimizer": OPTIMIZER.describe(),
         **describe_struct(Limits, OPTIMIZER.prefix),
         "model": MODEL.describe(),
+        "embedding": EMBEDDING.describe(),
         "sampler": SAMPLER.describe(),
         **describe_struct(Points),
     }
@@ -190,7 +214,7 @@ def read(params: Params) -> Configuration:
             problems.extend(error.problems)
 
     parts: dict[str, Any] = {}
-    for kind in (SYSTEM, STRATEGY, OPTIMIZER, MODEL, SAMPLER):
+    for kind in (SYSTEM, STRATEGY, OPTIMIZER, MODEL, EMBEDDING, SAMPLER):
         parts[kind.key] = component = part(partial(kind.choose, params))
         struct = getattr(component, "coefficients", None) or getattr(component, "settings", None)
         if struct:

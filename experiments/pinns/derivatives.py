@@ -19,7 +19,7 @@ for channels k of first order and D of second, where x̄ is the derivative of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.api import lazy_import
@@ -41,6 +41,44 @@ class Channel(NamedTuple):
     squares: tuple[tuple[int, float], ...] = ()
 
 
+Map = Callable[["torch.Tensor"], "torch.Tensor"]
+"""From points (n, axes) to (n, m), row by row, differentiable by torch."""
+
+
+def operate(channels: Sequence[Channel], c: int, function: Map, points: torch.Tensor) -> torch.Tensor:
+    """What channel c makes of a known function, at points (n, axes): (n, m), by automatic differentiation."""
+    direction, squares = channels[c]
+    total = _along(direction, function)(points)
+    for k, factor in squares:
+        total = total + factor * _along(channels[k].direction, _along(channels[k].direction, function))(points)
+    return total.detach()
+
+
+def _along(direction: Sequence[float], function: Map) -> Map:
+    """The derivative of a function along a direction: forward mode, as the derivative of backward mode by what it is
+    fed.
+    """
+
+    def derivative(points: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            points = points if points.requires_grad else points.detach().requires_grad_()
+            values = function(points)
+            fed = torch.zeros_like(values, requires_grad=True)
+            if not values.requires_grad:
+                return torch.zeros_like(values)
+            pulled = _gradient(values, points, fed)
+            return _gradient(pulled, fed, points.new_tensor(direction).expand_as(points))
+
+    return derivative
+
+
+def _gradient(outputs: torch.Tensor, inputs: torch.Tensor, fed: torch.Tensor) -> torch.Tensor:
+    if not outputs.requires_grad:
+        return torch.zeros_like(inputs)
+    (found,) = torch.autograd.grad(outputs, inputs, fed, create_graph=True, materialize_grads=True)
+    return found
+
+
 class Layout:
     """Where values and channels lie in the columns: channel c covers the first `counts[c]` points.
 
@@ -58,14 +96,18 @@ class Layout:
         self.first = [c for c, channel in enumerate(channels) if not channel.squares]
         self.second = [c for c, channel in enumerate(channels) if channel.squares]
 
-    def inputs(self, points: torch.Tensor) -> torch.Tensor:
-        """(axes + 1, columns): points and ones under the values, directions and zeros under the channels."""
-        axes = points.shape[1]
-        inputs = points.new_zeros(axes + 1, self.columns)
-        inputs[:axes, : self.points] = points.T
-        inputs[axes, : self.points] = 1
-        for channel, columns in zip(self.channels, self.slices, strict=True):
-            inputs[:axes, columns] = points.new_tensor(channel.direction)[:, None]
+    def inputs(self, features: Map, points: torch.Tensor) -> torch.Tensor:
+        """What the first layer is fed, (features + 1, columns): features of the points (n, axes) and ones under the
+        values, what a channel makes of the features and zeros under that channel. Computed in float64.
+        """
+        exact = points.double()
+        values = features(exact)
+        count = values.shape[1]
+        inputs = points.new_zeros(count + 1, self.columns)
+        inputs[:count, : self.points] = values.T
+        inputs[count, : self.points] = 1
+        for c, (columns, covered) in enumerate(zip(self.slices, self.counts, strict=True)):
+            inputs[:count, columns] = operate(self.channels, c, features, exact[:covered]).T
         return inputs
 
 
@@ -107,11 +149,11 @@ class _Columns:
 class Weights:
     """The parameters as the passes use them, and the gradient that they collect. Both are flat, with views by layer."""
 
-    def __init__(self, spec: mlp.MLP, axes: int, dtype: torch.dtype, device: torch.device | str) -> None:
-        size = mlp.size(spec, axes, 1)
+    def __init__(self, spec: mlp.MLP, inputs: int, dtype: torch.dtype, device: torch.device | str) -> None:
+        size = mlp.size(spec, inputs, 1)
         self.flat, self.gradient = (torch.zeros(size, dtype=dtype, device=device) for _ in range(2))
-        self.matrices = mlp.matrices(spec, self.flat, axes, 1)
-        self.gradients = mlp.matrices(spec, self.gradient, axes, 1)
+        self.matrices = mlp.matrices(spec, self.flat, inputs, 1)
+        self.gradients = mlp.matrices(spec, self.gradient, inputs, 1)
         self._hidden = size - self.matrices[-1].numel()
 
     def load(self, flat: torch.Tensor) -> None:
@@ -131,7 +173,7 @@ class Block:
     """One network pass over a block of points. Of the blocks of a workspace, each is run to its end before the next."""
 
     def __init__(
-        self, spec: mlp.MLP, points: torch.Tensor, layout: Layout, weights: Weights, workspace: Workspace
+        self, spec: mlp.MLP, inputs: torch.Tensor, layout: Layout, weights: Weights, workspace: Workspace
     ) -> None:
         self.layout, self._weights, self._workspace = layout, weights, workspace
         width, columns, n = spec.width, layout.columns, layout.points
@@ -140,7 +182,7 @@ class Block:
             return [buffer[: rows * length].view(rows, length) for buffer in buffers]
 
         outputs = cut(workspace.outputs, width + 1, columns)
-        self._fed = [layout.inputs(points), *outputs]  # what each layer is fed, the row of ones included
+        self._fed = [inputs, *outputs]  # what each layer is fed, the row of ones included
         self._ones = [output[width] for output in outputs]
         self._units = [_Columns(output[:width], layout) for output in outputs]
         self._adjoints = [_Columns(adjoint, layout) for adjoint in cut(workspace.adjoints, width, columns)]
@@ -150,7 +192,7 @@ class Block:
         self._spare, self._other = ([scratch[:, :count] for count in layout.counts] for scratch in (one, two))
         self._widest = max(range(len(layout.counts)), key=layout.counts.__getitem__, default=None)
         self.output, self.seed = cut(workspace.results, 1, columns)
-        self._half, self._minus_one = points.new_tensor(0.5), points.new_tensor(-1.0)
+        self._half, self._minus_one = inputs.new_tensor(0.5), inputs.new_tensor(-1.0)
 
     def part(self, row: torch.Tensor, channel: int | None) -> torch.Tensor:
         """Of `output` or `seed`, what belongs to a channel, or to u itself (None), at the points that it covers."""

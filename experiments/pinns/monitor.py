@@ -16,7 +16,8 @@ import msgspec
 
 from engine.api import lazy_import
 from experiments.metrics import maximum_error, mean_absolute_error, relative_l2
-from experiments.pinns.objective import Field, Network
+from experiments.pinns.field import Field
+from experiments.pinns.network import Network
 from experiments.pinns.problem import Problem, System, grid_of
 
 if TYPE_CHECKING:

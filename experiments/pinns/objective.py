@@ -6,15 +6,13 @@ along one axis), and automatic differentiation for everything else. Both give th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from engine.api import lazy_import
-from experiments.models import mlp
-from experiments.models._points import PointModel
 from experiments.pinns.derivatives import Block, Layout, Weights, Workspace
+from experiments.pinns.network import Network, derivatives
 from experiments.pinns.optimizers import Evaluation
 from experiments.pinns.plan import Plan, plan
 from experiments.pinns.problem import Condition, Problem
@@ -25,31 +23,6 @@ if TYPE_CHECKING:
 else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
-
-BLOCK = 2000
-"""Points of a block on a CPU: its activations stay in the cache. A GPU takes all points at once."""
-
-
-class Network(NamedTuple):
-    """A model with its settings, and where its numbers live."""
-
-    model: PointModel
-    spec: Any
-    axes: int
-    dtype: torch.dtype
-    device: torch.device
-
-    def tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.tensor(array, dtype=self.dtype, device=self.device)
-
-    def blocks(self, points: np.ndarray) -> list[np.ndarray]:
-        count = math.ceil(len(points) / BLOCK) if self.device.type == "cpu" else 1
-        return np.array_split(points, count)
-
-    @property
-    def is_fast(self) -> bool:
-        """Whether the passes of `derivatives` know the model."""
-        return isinstance(self.spec, mlp.MLP) and self.spec.activation == "tanh"
 
 
 class Objective(Protocol):
@@ -106,7 +79,7 @@ class Fused:
 
     def __init__(self, network: Network, problem: Problem, plan: Plan) -> None:
         self._problem, self._plan = problem, plan
-        self._weights = Weights(network.spec, network.axes, network.dtype, network.device)
+        self._weights = Weights(network.spec, network.inputs, network.dtype, network.device)
         self._pieces = [
             _Piece(network, plan, chunk, () if i else problem.conditions)
             for i, chunk in enumerate(network.blocks(problem.collocation))
@@ -114,7 +87,8 @@ class Fused:
         layouts = [piece.layout for piece in self._pieces]
         workspace = Workspace(network.spec, layouts, self._weights.flat)
         for piece in self._pieces:
-            piece.block = Block(network.spec, piece.points, piece.layout, self._weights, workspace)
+            inputs = piece.layout.inputs(network.embedded, piece.points)
+            piece.block = Block(network.spec, inputs, piece.layout, self._weights, workspace)
         axes = list(problem.system.axes)
         self._read = {name: plan.named.get(name) for name in problem.system.reads if name not in axes}
         self._read_axes = {name: axes.index(name) for name in problem.system.reads if name in axes}
@@ -219,56 +193,3 @@ class Automatic:
 
     def _derivatives(self, flat: torch.Tensor, points: torch.Tensor, names: Sequence[str]) -> dict[str, torch.Tensor]:
         return derivatives(self._network, self._axes, flat, points, names)
-
-
-def derivatives(
-    network: Network, axes: Sequence[str], flat: torch.Tensor, points: torch.Tensor, names: Sequence[str]
-) -> dict[str, torch.Tensor]:
-    """The named derivatives of u at the points (n, axes), each (n,), by automatic differentiation."""
-    points = points.detach().requires_grad_()
-    found = {"": network.model.forward(network.spec, flat, points, 1)[:, 0]}
-
-    def derivative(order: str) -> torch.Tensor:
-        if order not in found:
-            lower = derivative(order[:-1])
-            (gradient,) = torch.autograd.grad(lower.sum(), points, create_graph=True)
-            for i, axis in enumerate(axes):
-                found[order[:-1] + axis] = gradient[:, i]
-        return found[order]
-
-    return {name: derivative(name.removeprefix("u").removeprefix("_")) for name in names}
-
-
-class Field:
-    """u of a network at fixed points, to look at: no derivatives, no gradient."""
-
-    def __init__(self, network: Network, points: np.ndarray) -> None:
-        self._network = network
-        self._chunks = [network.tensor(chunk) for chunk in network.blocks(points)]
-        self._blocks: list[Block] = []
-        if network.is_fast:
-            self._weights = Weights(network.spec, network.axes, network.dtype, network.device)
-            layouts = [Layout(len(chunk), (), ()) for chunk in self._chunks]
-            workspace = Workspace(network.spec, layouts, self._weights.flat)
-            self._blocks = [
-                Block(network.spec, chunk, layout, self._weights, workspace)
-                for chunk, layout in zip(self._chunks, layouts, strict=True)
-            ]
-
-    def __call__(self, flat: torch.Tensor) -> np.ndarray:
-        """(points,), float64."""
-        with torch.no_grad():
-            values = self._fast(flat) if self._blocks else self._plain(flat)
-            return torch.cat(values).double().cpu().numpy()
-
-    def _fast(self, flat: torch.Tensor) -> list[torch.Tensor]:
-        self._weights.load(flat)
-        values = []
-        for block in self._blocks:
-            block.forward()
-            values.append(block.output[0].clone())
-        return values
-
-    def _plain(self, flat: torch.Tensor) -> list[torch.Tensor]:
-        network = self._network
-        return [network.model.forward(network.spec, flat, chunk, 1)[:, 0] for chunk in self._chunks]

@@ -57,6 +57,11 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     periodic: tuple[str, ...] = ("u",)
     reference: Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
 
+    @property
+    def periodic_axes(self) -> tuple[str, ...]:
+        """The axes at whose ends u agrees."""
+        return ("x",) if self.periodic else ()
+
     def residual(self, c: Any, values: Mapping[str, Any]) -> Any:
         """The residual from arrays of the named derivatives, of NumPy or torch."""
         terms = [factor * values[name] for name, factor in self.linear(c).items()]

@@ -53,7 +53,11 @@ class Pinn:
             chosen = configuration.read(params)
         except SpecError as error:
             return list(error.problems)
-        return chosen.strategy.check(chosen.strategy_settings, chosen.target) + _check_memory(chosen)
+        return [
+            *chosen.strategy.check(chosen.strategy_settings, chosen.target),
+            *chosen.embedding.check(chosen.embedding_settings, chosen.system),
+            *_check_memory(chosen),
+        ]
 
     def estimate(self, params: Params, /) -> Estimate:
         chosen = configuration.read(params)

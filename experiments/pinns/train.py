@@ -18,7 +18,8 @@ from safetensors.numpy import save_file
 from engine.api import Diverged, Reporter, lazy_import
 from experiments.pinns.configuration import Configuration
 from experiments.pinns.monitor import Monitor, doubts
-from experiments.pinns.objective import Network, Objective, derivatives, objective
+from experiments.pinns.network import Network, derivatives
+from experiments.pinns.objective import Objective, objective
 from experiments.pinns.optimizers import Evaluation, Steps, Stop, to_array
 from experiments.pinns.problem import Problem, System, pose
 from experiments.pinns.strategies import Stage, Stages, Trained
@@ -30,7 +31,7 @@ else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
 
-WEIGHTS, TRAINING_POINTS, FRESH_POINTS = range(3)
+WEIGHTS, TRAINING_POINTS, FRESH_POINTS, FEATURES = range(4)
 """Purposes of random numbers, each with generators of its own."""
 
 LARGE = 64e6
@@ -77,6 +78,7 @@ class Training:
             len(configuration.system.axes),
             getattr(torch, configuration.points.dtype),
             torch.device(reporter.device),
+            configuration.features(self._rng(FEATURES)),
         )
         self._minimiser = configuration.optimizer.make(configuration.optimizer_settings)
         self._saves_stages = (
@@ -214,7 +216,7 @@ class Training:
             counts.step += 1
             start = self._minimiser.x
         else:
-            weights = self._job.model.initialise(self._job.model_settings, self._network.axes, 1, self._rng(WEIGHTS))
+            weights = self._job.model.initialise(self._job.model_settings, self._network.inputs, 1, self._rng(WEIGHTS))
             start = self._network.tensor(weights)
         yield from self._counted(self._minimiser.begin(start), function)
         counts.begun = True
@@ -294,8 +296,8 @@ class Training:
         self._reporter.artifact(self._network_file(), parameters=self._job.size)
 
     def _network_file(self) -> Path:
-        """The trained parameters, with what the model was built from; of time in windows, those of each before the
-        last as well, with their ends.
+        """The trained parameters, with what the model was built from, and the numbers of the embedding; of time in
+        windows, the parameters of each before the last as well, with their ends.
         """
         path = self._reporter.folder / "network.safetensors"
         built = {"settings": msgspec.json.encode(self._job.model_settings).decode(), "axes": str(self._network.axes)}
@@ -303,6 +305,8 @@ class Training:
         if self._settled:
             ends, parameters = zip(*self._settled, strict=True)
             arrays |= {"earlier_ends": np.array(ends), "earlier_parameters": np.stack(parameters)}
+        if self._network.features:
+            arrays |= {f"embedding.{name}": array for name, array in self._network.features.arrays.items()}
         save_file(arrays, path, metadata=built)
         return path
 

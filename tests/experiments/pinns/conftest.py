@@ -13,7 +13,7 @@ import torch
 from engine import schema
 from engine.recorder import Recorder
 from experiments.models import mlp
-from experiments.pinns.objective import Network
+from experiments.pinns.network import Network
 from experiments.pinns.problem import Problem, System, pose
 from experiments.pinns.task import TASK
 
@@ -61,7 +61,7 @@ def weights_of() -> Callable[..., torch.Tensor]:
     """Weights that are large enough for every term of the derivatives to matter."""
 
     def make(network: Network, seed: int = 0) -> torch.Tensor:
-        return network.tensor(1.5 * mlp.initialise(network.spec, 2, 1, np.random.default_rng(seed)))
+        return network.tensor(1.5 * mlp.initialise(network.spec, network.inputs, 1, np.random.default_rng(seed)))
 
     return make
 

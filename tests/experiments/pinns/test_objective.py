@@ -11,8 +11,10 @@ import torch
 
 from engine.api import Spec, discover
 from experiments.models import mlp
-from experiments.pinns import objective as module
-from experiments.pinns.objective import Automatic, Field, Fused, Network, objective
+from experiments.pinns import network as module
+from experiments.pinns.field import Field
+from experiments.pinns.network import Network
+from experiments.pinns.objective import Automatic, Fused, objective
 from experiments.pinns.plan import plan
 from experiments.pinns.problem import System
 

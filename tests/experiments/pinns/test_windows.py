@@ -13,7 +13,7 @@ from engine.recorder import Recorder
 from experiments.models import mlp
 from experiments.pinns import problem, train
 from experiments.pinns.monitor import Monitor
-from experiments.pinns.objective import Network
+from experiments.pinns.network import Network
 from experiments.pinns.systems import reaction
 
 Run = Callable[..., Recorder]
