@@ -12,7 +12,7 @@ import typer
 from tui.opening import open_app
 from tui.render import say
 from tui.session import PROGRAM, Session
-from tui.verbs import control, data, doctor, export, inspect, listing, run, streams, suites, system, watching
+from tui.verbs import control, data, doctor, export, inspect, listing, models, run, streams, suites, system, watching
 
 app = typer.Typer(name=PROGRAM, rich_markup_mode=None, add_completion=False)
 
@@ -46,9 +46,10 @@ _data.command("ls")(data.ls_datasets)
 _data.command("show")(data.show_dataset)
 _data.command("make")(data.make)
 
-_models = _subcommands("models", "Trained models: list, look at.")
+_models = _subcommands("models", "Trained models: list, look at, export.")
 _models.command("ls")(data.ls_models)
 _models.command("show")(data.show_model)
+_models.command("export")(models.export)
 
 _suite = _subcommands("suite", "Figures and tables of the papers: list, run, report.")
 _suite.command("ls")(suites.ls)

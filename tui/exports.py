@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.errors import RequestError
+from engine.errors import RequestError, StoreCorrupt
 from engine.tables import JUDGED, Row, differing, is_setting
 
 FIRST = ("id", "name", "task", "status", "reason", "seed")
 FIGURES = ("loss", JUDGED, "abs_err", "linf", "closures", "stop_reason", "seconds")
 """What a reader looks for first; of them, those that the runs have are in a table for people."""
-
+_BLOCK = 1 << 22
+"""Bytes copied at a time."""
 
 FOR_PROGRAMS = ("csv", "json")
 """Formats that programs read: they get every column; one that people read gets those that tell something."""
@@ -61,8 +62,28 @@ def write(path: Path, text: str | bytes, *, force: bool) -> None:
     """The whole file or none. Raises RequestError if it exists, unless forced; StoreError."""
     from engine import atomic
 
+    _require_free(path, force)
+    atomic.write(path, text.encode() if isinstance(text, str) else text)
+
+
+def copy(source: Path, path: Path, sha256: str, *, force: bool) -> None:
+    """A copy of a file of this hash, whole or none. Raises as `write`; StoreCorrupt where the file has another hash."""
+    import hashlib
+
+    from engine import atomic
+
+    _require_free(path, force)
+    digest = hashlib.sha256()
+    with source.open("rb") as read, atomic.replacing(path) as written:
+        while block := read.read(_BLOCK):
+            digest.update(block)
+            written.write(block)
+        if digest.hexdigest() != sha256:
+            raise StoreCorrupt(f"{source}: required the hash {sha256[:12]}.., got {digest.hexdigest()[:12]}..: damaged")
+
+
+def _require_free(path: Path, force: bool) -> None:
     if path.exists() and not force:
         raise RequestError(f"output: required a file that does not exist, got {path}; --force overwrites it")
     if not path.parent.is_dir():
         raise RequestError(f"output: required a folder that exists, got {path.parent}")
-    atomic.write(path, text.encode() if isinstance(text, str) else text)

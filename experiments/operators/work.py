@@ -184,6 +184,11 @@ def _keep(card: Card, sweep: Sweep, parts: list[Part], params: Params, reporter:
         "range": list(recipe.range),
         "grid": recipe.grid,
         "samples": training.samples,
+        "steps": training.length,
+        "lr": training.lr,
+        "seed": reporter.seed,
+        "channels": list(card.channels),
+        **({"mix": list(settings(Mixture, params).mix)} if len(parts) > 1 else {}),
         "validation_rel_l2": sweep.chosen.error,
     }
     reporter.artifact(path, name="weights", **facts)
