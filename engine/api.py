@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "SCALES",
     "Artifact",
     "Broken",
     "Diverged",
     "Estimate",
     "Problem",
+    "Published",
     "Reporter",
     "Resources",
     "RunSpec",
@@ -33,6 +35,8 @@ __all__ = [
     "SpecError",
     "State",
     "Suite",
+    "SuiteCrossing",
+    "SuiteFigure",
     "SuiteRun",
     "SuiteTable",
     "Task",
@@ -218,12 +222,31 @@ class SuiteRun(Spec, frozen=True, kw_only=True):
     spec: RunSpec
 
 
+class Published(Spec, frozen=True, kw_only=True):
+    """A figure that ours is set beside: published, or a goal.
+
+    row: the values of a table's `rows`, in their order (of a figure, the value of `x`). column: the value of its
+    `columns` (of a figure, that of its one `series`). value: the figure of the summary; empty: the first of the table.
+    """
+
+    row: tuple[Value, ...]
+    figure: float
+    column: Value = None
+    value: str = ""
+
+
+Statistic = Literal["mean", "median", "best"]
+"""Over the seeds of a cell."""
+
+
 class SuiteTable(Spec, frozen=True, kw_only=True):
     """How a suite's runs become a table: rows by `rows`, columns by `columns` (one parameter each), cells by `value`.
 
     runs: keys of the runs that enter, as a prefix (`pinn/`). value: figures of the summary; the first fills the cells
     when `columns` is given, else each is a column of mean ± std. threshold: a run succeeds when the first value is at
     most this. The title says what is compared; notes are printed below.
+    published: figures that a report sets beside ours, named by `published_in` ("paper", "goal"), with a verdict a cell
+    (`engine.comparison`) on the `statistic` of our runs.
     """
 
     title: str
@@ -233,15 +256,72 @@ class SuiteTable(Spec, frozen=True, kw_only=True):
     values: tuple[str, ...]
     threshold: float | None = None
     notes: str = ""
+    published: tuple[Published, ...] = ()
+    published_in: str = "paper"
+    statistic: Statistic = "mean"
+
+
+class SuiteCrossing(Spec, frozen=True, kw_only=True):
+    """Where a curve that is behind reaches what another has at one point, seed by seed: the factor that it costs.
+
+    As "at which number of examples does training from scratch reach what fine-tuning reaches with 64": x="samples",
+    series="mode", ahead="finetune", behind="scratch", at=64. Between the points a curve is straight in log-log.
+    runs: a prefix of keys. rows: one row a group of these parameters. by: what pairs runs of both curves.
+    """
+
+    title: str
+    runs: str
+    rows: tuple[str, ...] = ()
+    x: str
+    series: str
+    ahead: Value
+    behind: Value
+    at: float
+    value: str
+    by: str = "seed"
+    notes: str = ""
+
+
+class SuiteFigure(Spec, frozen=True, kw_only=True):
+    """A drawing of a suite's runs. runs: a prefix of their keys. series: parameters, one line or panel a combination.
+
+    lines: the summary's figure `value` against the parameter `x`: `statistic` over the seeds, and a band from the best
+        to the worst; with published figures beside it.
+    profiles: the array `value` of the fields that a run stored last against its array `x`: the median over the seeds,
+        and a band.
+    maps: the array `value` over its arrays `x` and `y`, one panel a combination, of the first seed that has it.
+    """
+
+    title: str
+    kind: Literal["lines", "profiles", "maps"] = "lines"
+    runs: str
+    x: str
+    y: str = ""
+    value: str
+    series: tuple[str, ...] = ()
+    log_x: bool = False
+    log_y: bool = True
+    statistic: Statistic = "mean"
+    published: tuple[Published, ...] = ()
+    notes: str = ""
+
+
+SCALES = ("smoke", "quick", "paper")
+"""Of a suite, from seconds to all seeds."""
 
 
 class Suite(Spec, frozen=True, kw_only=True):
-    """A figure or table of a paper, or a demonstration, as data: the runs it needs and the tables they make."""
+    """A figure or table of a paper, or a demonstration, as data: the runs it needs and what they make.
+
+    A file may offer several, of one key, each at a `scale` of its own. minutes: on two CPU cores.
+    """
 
     key: str
     title: str
     summary: str
     runs: tuple[SuiteRun, ...]
     tables: tuple[SuiteTable, ...] = ()
+    crossings: tuple[SuiteCrossing, ...] = ()
+    figures: tuple[SuiteFigure, ...] = ()
     minutes: float | None = None
     scale: str = "quick"

@@ -34,7 +34,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     """All that screens and the command line know of the science, as data."""
 
     tasks: dict[str, TaskDescription] = {}
-    suites: dict[str, Suite] = {}
+    suites: dict[str, dict[str, Suite]] = {}
+    """By key and scale."""
     broken: list[Broken] = []
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.api import Broken, Suite, Task, TaskDescription
+from engine.api import SCALES, Broken, Suite, Task, TaskDescription
 from engine.errors import UnknownName
 
 Kind = Literal["tasks", "suites"]
@@ -83,25 +83,47 @@ def task(key: str) -> Task:
     raise UnknownName(f"task: required one that is installed ({names}), got {key}")
 
 
-def suites() -> tuple[dict[str, Suite], list[Broken]]:
-    """Every suite by key, and what could not be loaded.
+def suites() -> tuple[dict[str, dict[str, Suite]], list[Broken]]:
+    """Every suite by key and scale, and what could not be loaded.
 
-    An entry is a mapping of suites, or a function that returns one together with its broken files (`discover`).
+    An entry is a mapping of suites, or a function that returns one together with its broken files (`discover`). Of one
+    that comes in several scales it has a sequence.
     """
-    found: dict[str, Suite] = {}
+    found: dict[str, dict[str, Suite]] = {}
     broken: list[Broken] = []
     for entry in entries("suites"):
         try:
             loaded = entry.load()
             members, files = loaded() if callable(loaded) else (loaded, [])
-            broken += files
-            for suite in members.values():
-                suite = msgspec.convert(msgspec.to_builtins(suite), Suite)
-                _require_key(suite.key, suite.key, found)
-                found[suite.key] = suite
         except Exception as error:  # noqa: BLE001  as for tasks
             broken.append(_broken(entry, error))
+            continue
+        broken += files
+        for key, member in members.items():
+            try:
+                scales = _scales(member)
+                _require_key(key, next(iter(scales.values())).key, found)
+            except Exception as error:  # noqa: BLE001  as for tasks
+                broken.append(Broken(str(key), entry.target, told(error)))
+            else:
+                found[key] = scales
     return found, broken
+
+
+def _scales(member: Any) -> dict[str, Suite]:
+    """A suite by its scale, or the suites of a sequence by theirs, from the smallest. Raises ValueError."""
+    members = [member] if isinstance(member, Suite) else list(member)
+    made = [msgspec.convert(msgspec.to_builtins(suite), Suite) for suite in members]
+    scales = {suite.scale: suite for suite in made}
+    if (
+        not made
+        or len(scales) < len(made)
+        or len({suite.key for suite in made}) > 1
+        or not scales.keys() <= set(SCALES)
+    ):
+        got = ", ".join(f"{suite.key} {suite.scale}" for suite in made) or "none"
+        raise ValueError(f"required suites of one key, each of another scale ({', '.join(SCALES)}), got {got}")
+    return {scale: scales[scale] for scale in SCALES if scale in scales}
 
 
 def _loaded_task(entry: Entry) -> Task:

@@ -8,7 +8,8 @@ from engine import schema, tasks
 from engine.api import Suite
 from engine.tables import suite_table
 
-SUITES, BROKEN = tasks.suites()
+KNOWN, BROKEN = tasks.suites()
+SUITES = {f"{key}-{scale}": suite for key, scales in KNOWN.items() for scale, suite in scales.items()}
 TASKS, DESCRIBED, _ = tasks.tasks()
 
 

@@ -15,6 +15,7 @@ from engine.api import (
     Diverged,
     Estimate,
     Problem,
+    Published,
     Reporter,
     RunSpec,
     Spec,
@@ -175,4 +176,28 @@ def _pair(steps: int) -> Suite:
     )
 
 
-SUITES = {"pair": _pair(3)}
+def _walks(scale: str, seeds: int) -> Suite:
+    """Two speeds; at each the faster walk ends further away, and so is worse."""
+    runs = [
+        SuiteRun(
+            key=f"{speed}/{seed}",
+            spec=RunSpec(task="walk", params={"kind": "drift", "drift.speed": speed}, seed=seed),
+        )
+        for speed in (0.5, 4.0)
+        for seed in range(seeds)
+    ]
+    table = SuiteTable(
+        title="ends by speed",
+        runs="",
+        rows=("drift.speed",),
+        values=("x",),
+        threshold=10.0,
+        published=(Published(row=(0.5,), figure=9.0), Published(row=(4.0,), figure=5.0)),
+        notes="positions",
+    )
+    return Suite(
+        key="walks", title="Walks", summary="For tests.", runs=tuple(runs), tables=(table,), scale=scale, minutes=0.1
+    )
+
+
+SUITES = {"pair": _pair(3), "walks": [_walks("paper", 3), _walks("smoke", 1)]}

@@ -36,7 +36,7 @@ def count_of_asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_tasks_and_suites_are_described_as_data(home: Home) -> None:
     known = describe(home)
     assert known.tasks["walk"].metrics == {"x": "position"}
-    assert known.suites["pair"].runs[2].spec.params["init"] == "@first"
+    assert known.suites["pair"]["quick"].runs[2].spec.params["init"] == "@first"
 
 
 def test_a_broken_task_is_one_entry_and_hurts_no_other(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import msgspec
 import typer
 
-from engine.api import Suite
+from engine.api import SCALES, Suite
 from engine.errors import RequestError, UnknownName
 from tui.exports import made_by, write
-from tui.render import Align, Text, definitions, emit, grid, hint, is_terminal, say, table_lines, terminal_width
+from tui.render import Align, definitions, emit, grid, hint, is_terminal, say, table_lines, terminal_width
 from tui.session import Session
 from tui.text import clock, shown
 from tui.verbs.export import Force, Format, Output, format_of
@@ -24,27 +25,51 @@ if TYPE_CHECKING:
     from engine.tables import Table
 
 DEMO = "demo"
-HEAD: tuple[Text, ...] = ("suite", "runs", "minutes", "title")
-ALIGNS: tuple[Align, ...] = ("left", "right", "right", "left")
+USUAL = "quick"
+"""The scale that is meant where none is named, of a suite that comes in several."""
 
 Key = Annotated[str, typer.Argument(metavar="NAME", help="As `suite ls` prints it.")]
-Scale = Annotated[str, typer.Option("--scale", help="smoke, quick or paper, of a suite that comes in several.")]
+Scale = Annotated[
+    str,
+    typer.Option(
+        "--scale", help="smoke (seconds), quick (CPU, minutes) or paper (all seeds), as `suite ls` lists them."
+    ),
+]
 
 
 def ls(ctx: typer.Context, json: Json = False) -> None:
     """List the suites."""
     session: Session = ctx.obj
-    known = list(session.client.describe().suites.values())
+    known = session.client.describe().suites
     if json:
-        fields = ("key", "title", "summary", "scale", "minutes")
-        emit([{**{name: getattr(it, name) for name in fields}, "runs": [run.key for run in it.runs]} for it in known])
+        emit([_listed(key, scales) for key, scales in known.items()])
         return
+    head = ("suite", *SCALES, "title")
+    aligns: list[Align] = ["right" if word in SCALES else "left" for word in head]
     rows = [
-        [shown(it.key), str(len(it.runs)), "" if it.minutes is None else f"{it.minutes:g}", shown(it.title)]
-        for it in known
+        [shown(key), *(_cost(scales.get(scale)) for scale in SCALES), shown(_usual(scales).title)]
+        for key, scales in known.items()
     ]
-    for line in grid([HEAD, *rows], ALIGNS, room=terminal_width(), flexible=len(HEAD) - 1):
+    for line in grid([head, *rows], aligns, room=terminal_width(), flexible=len(head) - 1):
         say(line)
+    say("runs and minutes on two CPU cores at each scale; of several, quick is meant where none is named")
+
+
+def _listed(key: str, scales: Mapping[str, Suite]) -> dict[str, Any]:
+    usual = _usual(scales)
+    of_each = [
+        {"scale": scale, "minutes": suite.minutes, "runs": [run.key for run in suite.runs]}
+        for scale, suite in scales.items()
+    ]
+    return {"key": key, "title": usual.title, "summary": usual.summary, "scales": of_each}
+
+
+def _cost(suite: Suite | None) -> str:
+    """`30 runs 12 min`, or nothing for a scale that there is not."""
+    if suite is None:
+        return ""
+    runs = f"{len(suite.runs)} runs"
+    return runs if suite.minutes is None else f"{runs} {suite.minutes:g} min"
 
 
 def demo(ctx: typer.Context, json: Json = False) -> None:
@@ -76,7 +101,7 @@ def _stream(session: Session, suite: Suite) -> None:
 def run(ctx: typer.Context, name: Key, scale: Scale = "", json: Json = False) -> None:
     """Run what is missing of a suite, wait for it, and print its tables."""
     suite = find(ctx.obj, name, scale)
-    carry_out(ctx.obj, suite, again=f"suite run {suite.key}", json=json)
+    carry_out(ctx.obj, suite, again=f"suite run {command_of(suite)}", json=json)
 
 
 def report(
@@ -107,19 +132,37 @@ def report(
         _print(tables)
     if found.missing:
         absent, all_runs = len(found.missing), len(found.suite.runs)
-        hint(f"{absent} of {all_runs} runs are not there yet: {session.command(f'suite run {found.suite.key}')}")
+        hint(
+            f"{absent} of {all_runs} runs are not there yet: {session.command(f'suite run {command_of(found.suite)}')}"
+        )
 
 
 def find(session: Session, name: str, scale: str = "") -> Suite:
-    """The suite of a name; with a scale, the one called `name-scale` or that is of this scale. Raises UnknownName."""
+    """The suite of a name at a scale; without one, at the usual. Raises UnknownName."""
+    from engine.schema import suggestion
+
     catalogue = session.client.describe()
     known = catalogue.suites
-    fitting = [it for key, it in known.items() if key in (name, f"{name}-{scale}") and scale in ("", it.scale)]
-    if not fitting:
-        asked = f"{name} at scale {scale}" if scale else name
+    if name not in known:
         broken = "".join(f"\n{it.key} cannot be loaded: {it.error}" for it in catalogue.broken)
-        raise UnknownName(f"suite: required one of {', '.join(known) or 'none that is installed'}, got {asked}{broken}")
-    return fitting[0]
+        close = suggestion(name, known)
+        raise UnknownName(
+            f"suite: required one of {', '.join(known) or 'none that is installed'}, got {name}"
+            f"{close and f'; {close}'}{broken}"
+        )
+    scales = known[name]
+    if scale and scale not in scales:
+        raise UnknownName(f"scale: required one of {', '.join(scales)} for the suite {name}, got {scale}")
+    return scales[scale] if scale else _usual(scales)
+
+
+def _usual(scales: Mapping[str, Suite]) -> Suite:
+    return scales.get(USUAL) or next(iter(scales.values()))
+
+
+def command_of(suite: Suite) -> str:
+    """What the command line calls a suite."""
+    return suite.key if suite.scale == USUAL else f"{suite.key} --scale {suite.scale}"
 
 
 def carry_out(session: Session, suite: Suite, *, again: str, json: bool) -> None:
@@ -173,6 +216,7 @@ def _record(state: SuiteState, tables: list[Table]) -> dict[str, Any]:
 
     return {
         "suite": state.suite.key,
+        "scale": state.suite.scale,
         "missing": state.missing,
         "runs": {key: run_record(run) for key, run in state.runs.items()},
         "tables": [document(table) for table in tables],
@@ -222,7 +266,7 @@ def _say_where(session: Session, state: SuiteState, again: str) -> None:
     looks = [
         (f"ls{only}", "the runs"),
         *([(f"show {ids[0]}", "all that is known of one")] if ids else []),
-        (f"suite report {state.suite.key}", "these tables, also for a paper: --format latex"),
+        (f"suite report {command_of(state.suite)}", "these tables, also for a paper: --format latex"),
         ("", "the app"),
     ]
     for line in definitions((session.command(words), what) for words, what in looks):

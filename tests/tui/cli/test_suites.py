@@ -39,12 +39,37 @@ def table(ended):
     return ended.lines[ended.lines.index("ends") :]
 
 
-def test_a_suite_is_listed_and_found_by_its_scale(call, empty):
-    assert "pair" in [line.split()[0] for line in call("suite", "ls", home=empty).lines]
-    (listed,) = [it for it in call("suite", "ls", "--json", home=empty).json if it["key"] == "pair"]
-    assert listed["runs"] == ["data", "first", "second"]
-    assert call("suite", "report", "pair", "--scale", "quick", "--json", home=empty).code == 0
-    assert "at scale paper" in call("suite", "report", "pair", "--scale", "paper", home=empty).err
+def test_a_suite_is_listed_once_with_its_scales(call, empty):
+    lines = call("suite", "ls", home=empty).lines
+    (line,) = [line for line in lines if line.split()[0] == "walks"]
+    assert " ".join(line.split()) == "walks 2 runs 0.1 min 6 runs 0.1 min Walks"
+    (listed,) = [it for it in call("suite", "ls", "--json", home=empty).json if it["key"] == "walks"]
+    assert [scale["scale"] for scale in listed["scales"]] == ["smoke", "paper"]
+    assert listed["scales"][0] == {"scale": "smoke", "minutes": 0.1, "runs": ["0.5/0", "4.0/0"]}
+
+
+def test_a_suite_is_found_by_its_scale(call, empty):
+    def missing(*words):
+        return len(call("suite", "report", *words, "--json", home=empty).json["missing"])
+
+    assert missing("pair") == missing("pair", "--scale", "quick") == 3
+    assert missing("walks", "--scale", "paper") == 6
+    assert missing("walks") == missing("walks", "--scale", "smoke") == 2
+    ended = call("suite", "report", "walks", "--scale", "huge", home=empty)
+    assert ended.code == 2
+    assert "scale: required one of smoke, paper for the suite walks, got huge" in ended.err
+    ended = call("suite", "report", "walk", home=empty)
+    assert ended.code == 2
+    assert "got walk; did you mean walks?" in ended.err
+
+
+def test_what_is_missing_is_run_at_the_scale_that_is_named(call, busy):
+    ended = call("suite", "run", "walks", "--scale", "smoke", home=busy)
+    assert ended.code == 0, ended
+    assert any("suite report walks --scale smoke" in line for line in ended.lines)
+    report = call("suite", "report", "walks", "--scale", "paper", home=busy)
+    assert "4 of 6 runs are not there yet" in report.err
+    assert "suite run walks --scale paper" in report.err
 
 
 def test_a_table_without_runs_says_so(call, empty):
