@@ -5,6 +5,7 @@ The first paint waits for nothing: the store is opened on a thread.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,6 +42,16 @@ def _made(path: str) -> Screen[object]:
     module, _, name = path.partition(":")
     made: Screen[object] = getattr(import_module(module), name)()
     return made
+
+
+def _start_tasks_in_turn() -> None:
+    """A task starts when the loop comes to it, on every Python.
+
+    From 3.12 on `App.run` makes tasks start within the call that creates them. Textual 8.2 then composes the screen of
+    a mode before that screen is on the stack, where its inputs look for it as they are mounted: the app ends at once.
+    `App.run_test` changes nothing of the loop, so that its tests do not show it.
+    """
+    asyncio.get_running_loop().set_task_factory(None)
 
 
 class Library:
@@ -117,6 +128,7 @@ class SciMLApp(App[None]):
     def on_load(self) -> None:
         from tui.feed import Feed
 
+        _start_tasks_in_turn()
         self.feed = Feed(self._open_client, self.post_message)
         self.feed.start()
 
