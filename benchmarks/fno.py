@@ -155,21 +155,16 @@ def made_per_second(system: str) -> float:
 
 
 def generation() -> dict[str, float]:
-    from experiments.operators import data, generate
+    from experiments.operators import data
     from experiments.operators.recipe import Sizes
     from experiments.operators.system import systems
 
     made = {f"samples_per_s_{system}": made_per_second(system) for system in systems()[0]}
-    recipe, block = _recipe(), generate.BLOCK
-    sizes = Sizes(train=2048, validation=1, test=1)
+    recipe, sizes = _recipe(), Sizes(train=2048, validation=1, test=1)
 
     def write() -> None:
-        data.create(path, recipe, sizes)
-        writer = data.Writer(path)
-        for number, samples in enumerate(generate.blocks(recipe, "train", 0, sizes.train)):
-            writer.write("train", number * block, samples)
-        writer.close()
-        data.finish(path)
+        path.unlink(missing_ok=True)
+        data.made(path, recipe, sizes)
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "samples.h5")

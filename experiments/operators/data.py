@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from engine.api import TaskError
+from experiments.operators import generate
 from experiments.operators.generate import Samples
 from experiments.operators.recipe import SPLITS, Recipe, Sizes, Split
 from experiments.operators.system import System, find
@@ -172,6 +173,15 @@ def header(path: Path) -> Header:
     return found
 
 
+def holds(path: Path, recipe: Recipe, sizes: Sizes) -> bool:
+    """Whether there is a file, complete or not, with room for just these samples."""
+    try:
+        found = header(path)
+    except TaskError:
+        return False
+    return (found.recipe, found.sizes) == (recipe, sizes)
+
+
 def _opened(path: Path) -> h5py.File:
     try:
         file = h5py.File(path, "r")
@@ -185,8 +195,11 @@ def _opened(path: Path) -> h5py.File:
     return file
 
 
-def read(path: Path, split: Split, count: int) -> Samples:
-    """The first `count` samples. Raises TaskError where there are fewer, or the file is not complete."""
+def read(path: Path, split: Split, count: int, *, mapped: bool = False) -> Samples:
+    """The first `count` samples; mapped: their fields are read from the file when they are looked at.
+
+    Raises TaskError where there are fewer, or the file is not complete.
+    """
     found = header(path)
     if not found.complete:
         raise TaskError(f"{path}: required a complete dataset, got one whose making was interrupted: resume that run")
@@ -194,5 +207,32 @@ def read(path: Path, split: Split, count: int) -> Samples:
         raise TaskError(f"{path}: required {count} {split} samples, got {found.sizes.of(split)}; make a larger dataset")
     with _opened(path) as file:
         group = file[split]
-        source, solution = (torch.from_numpy(group[name][:count]) for name in ("source", "solution"))
+        source, solution = (
+            torch.from_numpy(_mapped(path, group[name])[:count] if mapped else group[name][:count])
+            for name in ("source", "solution")
+        )
         return Samples(source, solution, group["coefficients"][:count], group["drawn"][:count])
+
+
+def _mapped(path: Path, array: h5py.Dataset) -> np.ndarray:
+    """The array in the file's own place; what is written to it, if anything, is not written to the file."""
+    return np.memmap(path, array.dtype, "c", array.id.get_offset(), array.shape)
+
+
+def made(path: Path, recipe: Recipe, sizes: Sizes, device: str = "cpu") -> Path:
+    """The file of these samples: made a block at a time, unless it is there already. Raises OSError."""
+    if holds(path, recipe, sizes) and header(path).complete:
+        return path
+    create(path, recipe, sizes)
+    writer = Writer(path)
+    try:
+        for split in SPLITS:
+            start = 0
+            for samples in generate.blocks(recipe, split, 0, sizes.of(split), device):
+                writer.write(split, start, samples)
+                start += len(samples.source)
+        writer.flush()
+    finally:
+        writer.close()
+    finish(path)
+    return path

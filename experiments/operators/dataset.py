@@ -82,7 +82,7 @@ class DatasetTask:
         torch.set_num_threads(reporter.cpus)
         path = reporter.folder / "samples.h5"
         state = reporter.resume()
-        if state is None or not _can_go_on(path, recipe, sizes):
+        if state is None or not data.holds(path, recipe, sizes):
             state = {"done": 0, "seconds": 0.0}
             _require_room(path, recipe, sizes)
             data.create(path, recipe, sizes)
@@ -90,7 +90,7 @@ class DatasetTask:
             finished = _fill(path, recipe, sizes, making.chunk, state, reporter)
         except OSError as error:
             raise TaskError(
-                f"{path}: required room for {_bytes(recipe, sizes.total) / 1e9:.3g} GB, got {error.strerror}; "
+                f"{path}: required room for {recipe.size(sizes.total) / 1e9:.3g} GB, got {error.strerror}; "
                 "make room and resume: what is there is kept"
             ) from None
         if finished:
@@ -99,15 +99,6 @@ class DatasetTask:
             reporter.summary(samples=sizes.train, sha256=found.sha256, stop_reason="all samples made")
         else:
             reporter.summary(stop_reason="stopped")
-
-
-def _can_go_on(path: Path, recipe: Recipe, sizes: Sizes) -> bool:
-    """Whether an earlier attempt left a file of just these samples."""
-    try:
-        found = data.header(path)
-    except TaskError:
-        return False
-    return (found.recipe, found.sizes) == (recipe, sizes)
 
 
 def _fill(path: Path, recipe: Recipe, sizes: Sizes, chunk: int, state: State, reporter: Reporter) -> bool:
@@ -151,12 +142,8 @@ def _chunks(sizes: Sizes, done: int, chunk: int) -> Iterator[tuple[Split, int, i
         done = max(0, done - count)
 
 
-def _bytes(recipe: Recipe, count: int) -> int:
-    return count * 2 * recipe.grid**2 * (4 if recipe.dtype == "float32" else 8)
-
-
 def _require_room(path: Path, recipe: Recipe, sizes: Sizes) -> None:
-    needed, free = _bytes(recipe, sizes.total), shutil.disk_usage(path.parent).free
+    needed, free = recipe.size(sizes.total), shutil.disk_usage(path.parent).free
     if needed > free:
         raise TaskError(f"{path}: required {needed / 1e9:.3g} GB free on its disk, got {free / 1e9:.3g} GB")
 

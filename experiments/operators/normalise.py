@@ -24,6 +24,9 @@ from msgspec import Meta
 from engine.api import Spec
 from experiments.operators.generate import Samples
 
+AT_ONCE = 64
+"""Samples that are measured at a time: of a file that is mapped into memory, no more is there at once."""
+
 
 class Scales(Spec, frozen=True, kw_only=True):
     """source: median ‖f‖. coefficients: medians of |k| where k is not 0, in the order of the channels."""
@@ -45,21 +48,24 @@ class Inputs(NamedTuple):
 
 def norm(source: torch.Tensor) -> torch.Tensor:
     """‖f‖ of each sample, (samples, 1, 1), float64."""
-    return source.double().square().mean((1, 2), keepdim=True).sqrt()
+    return torch.cat([part.double().square().mean((1, 2), keepdim=True) for part in source.split(AT_ONCE)]).sqrt()
 
 
-def scales_of(samples: Samples, normalisation: Literal["linear", "published"]) -> Scales:
-    sizes = np.abs(samples.coefficients).T
+def scales_of(samples: Samples, normalisation: Literal["linear", "published"], *others: Samples) -> Scales:
+    """Of all samples together; `others` have the same columns of coefficients."""
+    parts = (samples, *others)
+    sizes = np.abs(np.concatenate([part.coefficients for part in parts])).T
     return Scales(
         normalisation=normalisation,
-        source=float(norm(samples.source).median()),
+        source=float(torch.cat([norm(part.source) for part in parts]).median()),
         coefficients=tuple(float(np.median(size[size > 0])) if size.any() else 1.0 for size in sizes),
     )
 
 
-def inputs_of(samples: Samples, scales: Scales) -> Inputs:
+def inputs_of(samples: Samples, scales: Scales, norms: torch.Tensor | None = None) -> Inputs:
+    """norms: `norm(samples.source)`, where it is known."""
     source = samples.source
-    s = (norm(source) / scales.source).to(source)
+    s = ((norm(source) if norms is None else norms) / scales.source).to(source)
     relative = torch.as_tensor(samples.coefficients / np.array(scales.coefficients)).to(source)
     varying = (source / s)[..., None]
     if scales.normalisation == "published":

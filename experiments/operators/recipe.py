@@ -32,6 +32,10 @@ class Recipe(Spec, frozen=True, kw_only=True):
             name += f"-{self.dtype}"
         return f"{name}-seed{self.seed}" if self.seed else name
 
+    def size(self, count: int) -> int:
+        """Bytes of the fields of so many samples."""
+        return count * 2 * self.grid**2 * (4 if self.dtype == "float32" else 8)
+
 
 class Sizes(Spec, frozen=True, kw_only=True):
     """How many samples of each split."""

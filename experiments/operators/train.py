@@ -7,7 +7,6 @@ any step goes on to the same weights, bit for bit on a CPU.
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -18,6 +17,7 @@ import torch
 
 from engine.api import Diverged, Reporter, State
 from experiments.operators.adam import Adam
+from experiments.operators.batches import Batches, Examples
 from experiments.operators.metrics import relative_l2, squared_error
 from experiments.operators.normalise import Inputs
 from experiments.operators.training import Training
@@ -59,14 +59,14 @@ class Trainer:
         forward: Forward,
         start: Parameters,
         training: Training,
-        examples: Inputs,
+        examples: Examples,
         judged: Inputs,
         seed: int,
         frozen: Collection[str] = (),
         rates: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        self._forward, self._training, self._examples, self._judged = forward, training, examples, judged
-        self._seed = seed
+        self._forward, self._training, self._judged = forward, training, judged
+        self._batches = Batches(examples, training.examples, seed)
         self.parameters = {
             name: tensor.detach().clone().requires_grad_(name not in frozen) for name, tensor in start.items()
         }
@@ -105,7 +105,7 @@ class Trainer:
 
     def _one_step(self) -> float:
         lr = self._training.rate(self.step)
-        varying, constant, target, _ = self._batch()
+        varying, constant, target, _ = self._batches.of(self.step)
         predicted = self._forward(self.parameters, varying, constant)
         loss = LOSSES[self._training.loss](predicted, target).mean()
         loss.backward()
@@ -114,17 +114,6 @@ class Trainer:
         self.step, self.loss = self.step + 1, loss.item()
         self._adam.step(self.step, lr)
         return lr
-
-    def _batch(self) -> Inputs:
-        """The examples of the next step: shuffled passes over all of them, one after another without a gap."""
-        count, size = len(self._examples.target), self._training.examples
-        if size == count:
-            return self._examples
-        places = np.arange(self.step * size, (self.step + 1) * size)
-        passes = range(places[0] // count, places[-1] // count + 1)
-        order = np.concatenate([_order(self._seed, number, count) for number in passes])
-        chosen = torch.from_numpy(order[places - passes[0] * count]).to(self._examples.target.device)
-        return Inputs(*(tensor[chosen] for tensor in self._examples))
 
     def _judge(self) -> float:
         predicted = predict(self._forward, self.parameters, self._judged)
@@ -163,12 +152,6 @@ class Trainer:
             "second_moments": self._adam.second,
             "best_parameters": self.best,
         }
-
-
-@functools.lru_cache(maxsize=4)
-def _order(seed: int, number: int, count: int) -> np.ndarray:
-    """The order of the examples in one pass over them."""
-    return np.random.default_rng([seed, 1, number]).permutation(count)
 
 
 def on_device(parameters: Mapping[str, np.ndarray], dtype: torch.dtype, device: str) -> Parameters:

@@ -11,16 +11,21 @@ import numpy as np
 import torch
 
 from engine.api import Params, Reporter, TaskError, settings
-from experiments.operators import channels, data, evaluation, generate, mixture, models, normalise, weights
+from experiments.operators import batches, channels, data, evaluation, generate, mixture, models, normalise, weights
+from experiments.operators.batches import Examples, Gathered, Held, Way
 from experiments.operators.freezing import frozen
 from experiments.operators.generate import Samples
 from experiments.operators.mixture import Mixture, Part
+from experiments.operators.normalise import Inputs
 from experiments.operators.recipe import SPLITS, Recipe, Split
 from experiments.operators.sweep import Sweep
 from experiments.operators.system import find
 from experiments.operators.train import Forward, Parameters, Trainer, on_device
 from experiments.operators.training import Fresh, Training, Tuning
 from experiments.operators.weights import Card
+
+Sets = dict[str, dict[Split, Samples]]
+"""By system, the run's own first."""
 
 
 class Start(NamedTuple):
@@ -36,15 +41,16 @@ def run(params: Params, reporter: Reporter) -> None:
     parts = mixture.parts_of(params)
     own = parts[0].recipe
     loaded = _loaded(str(params["init"]), own, reporter) if params.get("init") else None
+    room = batches.free(reporter.device)
+    way = batches.way(sum(part.recipe.size(part.sizes.total) for part in parts), *room)
     sets = {
-        part.recipe.system: _samples(part, str(params["data"]) if part is parts[0] else "", reporter) for part in parts
+        part.recipe.system: _samples(part, str(params["data"]) if part is parts[0] else "", way, reporter)
+        for part in parts
     }
     card, parameters, rates = (
         _adapted(loaded, own, sets[own.system].get("train"), params) if loaded else _fresh(params, sets, reporter.seed)
     )
     tests = {key: found.pop("test") for key, found in sets.items()}
-    inputs = {split: _inputs(_joined(sets, split, card.channels), card, reporter) for split in sets[own.system]}
-    del sets
     model, spec = weights.model_of(card)
     forward = functools.partial(model.forward, spec)
     dtype = getattr(torch, own.dtype)
@@ -55,15 +61,16 @@ def run(params: Params, reporter: Reporter) -> None:
         reporter.summary(steps=0, stop_reason="evaluated")
         _evaluate(forward, tensors, card, tests, 0, reporter)
         return
+    examples = _examples(sets, card, way, reporter)
+    judged = _inputs(_joined(sets, "validation", card.channels), card, reporter)
+    del sets
     held = frozen(settings(Tuning, params).freeze, tensors)
     if shut := sorted(held & rates.keys()):
         raise TaskError(f"freeze: required {', '.join(shut)} to be trained, where new inputs start at zero weight")
     individual = on_device(rates, dtype, reporter.device)
 
     def trainer(training: Training) -> Trainer:
-        return Trainer(
-            forward, tensors, training, inputs["train"], inputs["validation"], reporter.seed, held, individual
-        )
+        return Trainer(forward, tensors, training, examples, judged, reporter.seed, held, individual)
 
     training = settings(Training, params)
     sweep = Sweep(trainer, training)
@@ -114,23 +121,31 @@ def _adapted(start: Start, recipe: Recipe, samples: Samples | None, params: Para
     return Start(card, parameters, channels.rates(start.card, start.parameters, len(card.channels), rate))
 
 
-def _fresh(params: Params, sets: dict[str, dict[Split, Samples]], seed: int) -> Start:
+def _fresh(params: Params, sets: Sets, seed: int) -> Start:
     key, spec = models.chosen(params)
     names = channels.of_mixture([find(system) for system in sets])
     parameters = models.find(key).initialise(spec, len(names), np.random.default_rng([seed, 0]))
-    scales = normalise.scales_of(_joined(sets, "train", names), settings(Fresh, params).normalisation)
+    parts = [channels.fitted(found["train"], find(key), names) for key, found in sets.items()]
+    scales = normalise.scales_of(parts[0], settings(Fresh, params).normalisation, *parts[1:])
     return Start(Card(model=key, spec=msgspec.to_builtins(spec), channels=names, scales=scales), parameters)
 
 
-def _samples(part: Part, dataset: str, reporter: Reporter) -> dict[Split, Samples]:
-    """The samples of each split that this run needs, from a dataset or made here: the same ones."""
+def _samples(part: Part, dataset: str, way: Way, reporter: Reporter) -> dict[Split, Samples]:
+    """The samples of each split that this run needs, from a dataset or made here: the same ones.
+
+    Where memory does not hold them, they are made into a file, and those to train on stay in it.
+    """
     recipe, sizes = part
     wanted = [(split, sizes.of(split)) for split in SPLITS if sizes.train or split == "test"]
-    if not dataset:
+    if dataset:
+        path = reporter.dataset(dataset).path
+        _require_same(dataset, recipe, data.header(path).recipe)
+    elif way == "memory" or not sizes.train:
         return {split: generate.make(recipe, split, count, reporter.device) for split, count in wanted}
-    path = reporter.dataset(dataset).path
-    _require_same(dataset, recipe, data.header(path).recipe)
-    return {split: data.read(path, split, count) for split, count in wanted}
+    else:
+        path = data.made(reporter.folder / f"samples-{recipe.system}.h5", recipe, sizes, reporter.device)
+    mapped = way != "memory"
+    return {split: data.read(path, split, count, mapped=mapped and split == "train") for split, count in wanted}
 
 
 def _require_same(dataset: str, recipe: Recipe, found: Recipe) -> None:
@@ -145,13 +160,22 @@ def _require_same(dataset: str, recipe: Recipe, found: Recipe) -> None:
         raise TaskError(f"data: the dataset {dataset} is another than these parameters say; {'; '.join(wrong)}")
 
 
-def _joined(sets: dict[str, dict[Split, Samples]], split: Split, names: tuple[str, ...]) -> Samples:
+def _joined(sets: Sets, split: Split, names: tuple[str, ...]) -> Samples:
     return channels.joined([find(key) for key in sets], [found[split] for found in sets.values()], names)
 
 
-def _inputs(samples: Samples, card: Card, reporter: Reporter) -> normalise.Inputs:
+def _examples(sets: Sets, card: Card, way: Way, reporter: Reporter) -> Examples:
+    """The training samples of all systems, one after another."""
+    if way == "memory":
+        return Held(_inputs(_joined(sets, "train", card.channels), card, reporter))
+    reporter.summary(samples_are=way)
+    parts = [channels.fitted(found["train"], find(key), card.channels) for key, found in sets.items()]
+    return Gathered(parts, card.scales, reporter.device, ahead=way == "streamed")
+
+
+def _inputs(samples: Samples, card: Card, reporter: Reporter) -> Inputs:
     inputs = normalise.inputs_of(samples, card.scales)
-    return normalise.Inputs(*(tensor.to(reporter.device) for tensor in inputs))
+    return Inputs(*(tensor.to(reporter.device) for tensor in inputs))
 
 
 def _evaluate(
