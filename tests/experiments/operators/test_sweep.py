@@ -12,6 +12,7 @@ from engine.errors import Diverged
 from engine.recorder import Recorder
 from experiments.models import fno
 from experiments.operators import generate
+from experiments.operators.batches import Held
 from experiments.operators.normalise import inputs_of, scales_of
 from experiments.operators.recipe import Recipe
 from experiments.operators.sweep import Sweep
@@ -29,7 +30,8 @@ def trainer(recipe_of: Callable[..., Recipe]) -> Callable[[Training], Trainer]:
     scales = scales_of(samples["train"], "linear")
     start = on_device(fno.initialise(SPEC, 4, np.random.default_rng(0)), torch.float32, "cpu")
     inputs = [inputs_of(samples[split], scales) for split in ("train", "validation")]
-    return lambda training: Trainer(partial(fno.forward, SPEC), start, training, *inputs, seed=3)
+    held, judged = Held(inputs[0]), inputs[1]
+    return lambda training: Trainer(partial(fno.forward, SPEC), start, training, held, judged, seed=3)
 
 
 @pytest.fixture
