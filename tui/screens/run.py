@@ -202,6 +202,9 @@ class RunScreen(FeedScreen):
     def action_previous_tab(self) -> None:
         self._tab(-1)
 
+    def action_next_sample(self) -> None:
+        self.query_one(FieldsView).next_sample()
+
     def action_back(self) -> None:
         self.dismiss()
 

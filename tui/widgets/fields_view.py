@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -30,9 +31,37 @@ class FieldsView(Container):
         for name in NAMES:
             yield Heatmap(id=name, empty="no fields stored yet" if name == NAMES[0] else "")
 
+    _arrays: Mapping[str, np.ndarray] = {}
+    _sample = ""
+
     def show(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """arrays: predicted, reference, error (rows, columns), those that there are; drawn with x to the right."""
-        for name, field in self._fields(arrays).items():
+        """arrays: predicted, reference, error (rows, columns), those that there are; drawn with x to the right.
+
+        Where there are more under a prefix (`worst_error`), those are of another sample, for `next_sample`.
+        """
+        self._arrays = arrays
+        if self._sample not in self.samples:
+            self._sample = ""
+        self._plot()
+
+    @property
+    def samples(self) -> list[str]:
+        """The prefixes of what there is to see, that of the first sample being empty."""
+        found = (key for key, array in self._arrays.items() if array.ndim == 2)
+        return list(dict.fromkeys(key.removesuffix(name) for key in found for name in NAMES if _is(key, name)))
+
+    def next_sample(self) -> None:
+        if samples := self.samples:
+            self._sample = samples[(samples.index(self._sample) + 1) % len(samples)]
+            self._plot()
+
+    def _plot(self) -> None:
+        prefix = self._sample
+        own = {name: self._arrays[prefix + name] for name in NAMES if prefix + name in self._arrays}
+        words = f", {prefix.rstrip('_')}" if prefix else ""
+        for name, field in self._fields(own).items():
+            if field is not None and words:
+                field = replace(field, title=field.title + words)
             self.query_one(f"#{name}", Heatmap).plot(field)
 
     def _fields(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Field | None]:
@@ -52,3 +81,8 @@ class FieldsView(Container):
             note = f"rel L2 {share:.1e}" if share == share else ""
             fields["error"] = Field("error", drawn["error"], colours="diverging", note=note)
         return fields
+
+
+def _is(key: str, name: str) -> bool:
+    """Whether the array of this key is the field of this name, of some sample."""
+    return key == name or key.endswith(f"_{name}")
