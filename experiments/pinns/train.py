@@ -22,7 +22,7 @@ from experiments.pinns.network import Network, derivatives
 from experiments.pinns.objective import Objective, objective
 from experiments.pinns.optimizers import Evaluation, Steps, Stop, to_array
 from experiments.pinns.problem import Problem, System, pose
-from experiments.pinns.strategies import Stage, Stages, Trained
+from experiments.pinns.strategies import START, LostTrack, Stage, Stages, Trained
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,6 +88,8 @@ class Training:
         self._done: list[Trained] = []
         self._settled: list[tuple[float, np.ndarray]] = []
         """Of windows of time that are done: their end, and the parameters that predict u up to there."""
+        self._lost = ""
+        """Where and why the strategy gave up before the target, if it did."""
         self._counts = Counts()
 
     def run(self) -> None:
@@ -127,6 +129,9 @@ class Training:
         try:
             stage = stages.send(trained)
         except StopIteration:
+            return None
+        except LostTrack as lost:
+            self._lost = str(lost)
             return None
         if stage.window and stage.window[0] > self._job.system.axes["t"][0]:
             self._settled.append((stage.window[0], trained.parameters))
@@ -214,14 +219,20 @@ class Training:
         counts.stage_closures = counts.stage_iterations = 0
         if self._done:
             counts.step += 1
-            start = self._minimiser.x
-        else:
-            weights = self._job.model.initialise(self._job.model_settings, self._network.inputs, 1, self._rng(WEIGHTS))
-            start = self._network.tensor(weights)
-        yield from self._counted(self._minimiser.begin(start), function)
+        yield from self._counted(self._minimiser.begin(self._start(stage)), function)
         counts.begun = True
         coefficients = msgspec.structs.asdict(stage.coefficients)
         self._reporter.stage(stage.name, step=counts.step, index=len(self._done), **coefficients)
+
+    def _start(self, stage: Stage) -> torch.Tensor:
+        """The weights that the stage starts from."""
+        if stage.after is None and self._done:
+            return self._minimiser.x
+        if stage.after is None or stage.after == START:
+            weights = self._job.model.initialise(self._job.model_settings, self._network.inputs, 1, self._rng(WEIGHTS))
+        else:
+            weights = self._done[stage.after].parameters
+        return self._network.tensor(weights)
 
     def _left(self, stage: Stage) -> int:
         """Evaluations that the stage may still take."""
@@ -281,15 +292,22 @@ class Training:
 
     def _finish(self, last: Stage) -> None:
         at = self._minimiser.at
+        # what was cut short is not lost
+        lost = self._lost if self._counts.closures < self._job.limits.closures else ""
         with self._monitor.timed():
             judgement = self._monitor.judge(self._minimiser.x, self._job.coefficients)
             fresh = self._fresh_residual(last, len(self._done) - 1)
             for doubt in doubts(at.loss, at.terms["residual"], fresh, judgement.rel_l2):
                 self._reporter.warn(doubt)
+            if lost:
+                self._reporter.warn(lost)
+            elif last.coefficients != self._job.coefficients:
+                hint = "before the target: raise optimizer.closures"
+                self._reporter.warn(f"the evaluations were used up at {last.name}, {hint}")
         self._reporter.summary(
             **judgement.figures,
             fresh_residual=fresh,
-            stop_reason=self._done[-1].stop,
+            stop_reason=Stop.TRACK.value if lost else self._done[-1].stop,
             parameters=self._job.size,
             **self._figures(),
         )

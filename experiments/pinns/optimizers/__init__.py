@@ -38,6 +38,7 @@ class Stop(StrEnum):
     CHANGE = "change tolerance"
     LINE_SEARCH = "line search failed"
     NOT_FINITE = "not finite"
+    TRACK = "lost track"  # of a run: its strategy gave up before the target
 
 
 T = TypeVar("T")

@@ -27,9 +27,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     closures: int
 
 
+START = -1
+"""In place of a stage's number: the weights that the run began with."""
+
+
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One stage of training; it carries on from the weights of the stage before.
 
+    after: the number of another stage (from 0, as they were yielded) whose weights it starts from, or START.
     target: the stage ends once the loss is at most this. closures: it may take so many; None for all that are left.
     window: the part of time that it is trained on; None for all. A window that begins later than time itself starts
     from what the stage before it predicts there; what is predicted of earlier times is settled.
@@ -39,6 +44,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     coefficients: Any
     target: float
     closures: int | None = None
+    after: int | None = None
     window: tuple[float, float] | None = None
 
     def part(self, system: System) -> System:
@@ -47,7 +53,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
-    """How a stage ended. parameters: the flat vector."""
+    """How a stage ended. parameters: the flat vector, which the stages that follow may start from."""
 
     loss: float
     closures: int
@@ -56,6 +62,11 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Stages = Generator[Stage, Trained, None]
+"""May raise LostTrack."""
+
+
+class LostTrack(Exception):
+    """Raised by a strategy that gives up before its target, with where and why."""
 
 
 class Strategy(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,24 +5,14 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
-from engine.api import Problem, Spec, SpecError
+from engine.api import Problem
 from experiments.pinns.strategies import Stage, Stages, Strategy, Target, check_closures
-
-MOST = 1000
-"""Stages of one run: a slip in the step is refused."""
+from experiments.pinns.strategies._rising import Line, check_bounds, check_line, check_names, rising
 
 
-class Settings(Spec, frozen=True, kw_only=True):
-    coefficient: Annotated[
-        str, Meta(description="Coefficient that rises, by its name; empty: the system's main one")
-    ] = ""
-    start: Annotated[float | None, Meta(description="Its value in the first stage; none: one step away from 0")] = None
-    step: Annotated[float | None, Meta(description="Its rise from stage to stage; none: what the system advises")] = (
-        None
-    )
+class Settings(Line, frozen=True, kw_only=True):
     values: Annotated[
         list[float], Meta(description="Its value in every stage, in place of start and step; ends at the target")
     ] = []
@@ -32,36 +22,25 @@ class Settings(Spec, frozen=True, kw_only=True):
     closures: Annotated[int, Meta(ge=1, description="Evaluations that each stage before the last may take")] = 500
 
 
-def chosen(settings: Settings, target: Target) -> str:
-    return settings.coefficient or target.system.main
-
-
 def values(settings: Settings, target: Target) -> tuple[float, ...]:
-    """The coefficient in every stage; settings are as `check` wants them."""
+    """The (first) coefficient in every stage; settings are as `check` wants them."""
     if settings.values:
         return tuple(settings.values)
-    start, step, end = _line(settings, target)
+    _, _, start, step, end = rising(settings, target)
     count = math.ceil((end - start) / step * (1 - 1e-12))
     return (*(start + i * step for i in range(count)), end)
 
 
-def _line(settings: Settings, target: Target) -> tuple[float, float, float]:
-    end = getattr(target.coefficients, chosen(settings, target))
-    step = settings.step
-    if step is None:
-        step = math.copysign(target.system.step, end - (settings.start or 0.0))
-    if settings.start is not None:
-        return settings.start, step, end
-    return math.copysign(min(abs(step), abs(end)), end), step, end
-
-
 def check(settings: Settings, target: Target) -> list[Problem]:
-    name = chosen(settings, target)
-    fields = msgspec.structs.asdict(target.coefficients)
-    if name not in fields:
-        return [Problem("strategy.coefficient", f"one of {', '.join(fields)}", name)]
-    found = _check_values(settings.values, name, fields[name]) if settings.values else _check_line(settings, target)
-    if found or (found := _check_bounds(settings, target)):
+    if found := check_names(settings, target):
+        return found
+    chosen = rising(settings, target)
+    if settings.values:
+        found = _check_values(settings.values, chosen.names[0], chosen.end)
+    else:
+        found = check_line(settings, target)
+    field = "strategy.values" if settings.values else "strategy.start"
+    if found or (found := check_bounds(field, chosen, values(settings, target))):
         return found
     return check_closures((len(values(settings, target)) - 1) * settings.closures, target)
 
@@ -75,51 +54,22 @@ def _check_values(given: list[float], name: str, end: float) -> list[Problem]:
     return [Problem("strategy.values", required, ",".join(f"{value:g}" for value in given))] if required else []
 
 
-def _check_line(settings: Settings, target: Target) -> list[Problem]:
-    start, step, end = _line(settings, target)
-    name = chosen(settings, target)
-    if start == end:
-        return []
-    if step == 0 or (end - start) / step < 0:
-        side = "above" if end > start else "below"
-        return [
-            Problem("strategy.step", f"a number {side} 0, from {start:g} to the target {name}={end:g}", f"{step:g}")
-        ]
-    if (end - start) / step > MOST:
-        least = abs(end - start) / MOST
-        return [Problem("strategy.step", f"at least {least:g}, for at most {MOST} stages", f"{step:g}")]
-    return []
-
-
-def _check_bounds(settings: Settings, target: Target) -> list[Problem]:
-    name = chosen(settings, target)
-    field = "strategy.values" if settings.values else "strategy.start"
-    for value in values(settings, target):
-        try:
-            target.system.coefficients_of({**msgspec.structs.asdict(target.coefficients), name: value})
-        except SpecError as error:
-            return [Problem(field, f"{name} {problem.required}", problem.got) for problem in error.problems]
-    return []
-
-
 def stages(settings: Settings, target: Target) -> Stages:
-    name = chosen(settings, target)
+    chosen = rising(settings, target)
     *before, last = values(settings, target)
     for value in before:
-        coefficients = msgspec.structs.replace(target.coefficients, **{name: value})
         yield Stage(
-            name=target.system.name_of(coefficients, name),
-            coefficients=coefficients,
+            name=chosen.name(value),
+            coefficients=chosen.at(value),
             target=settings.target,
             closures=settings.closures,
         )
-    coefficients = msgspec.structs.replace(target.coefficients, **{name: last})
-    yield Stage(name=target.system.name_of(coefficients, name), coefficients=coefficients, target=target.loss)
+    yield Stage(name=chosen.name(last), coefficients=chosen.at(last), target=target.loss)
 
 
 STRATEGY = Strategy(
     title="Curriculum",
-    summary="The coefficient rises in stages, each starting from the weights (and the curvature) of the one before",
+    summary="Coefficients rise in stages, each starting from the weights (and the curvature) of the one before",
     source="Krishnapriyan et al. 2021 (NeurIPS), Sec. 5.1",
     settings=Settings,
     check=check,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,8 +10,18 @@ import numpy as np
 import pytest
 
 from engine.api import discover
-from experiments.pinns.strategies import Stage, Strategy, Target, Trained, curriculum, seq2seq
-from experiments.pinns.systems import convection, reaction
+from experiments.pinns.strategies import (
+    START,
+    LostTrack,
+    Stage,
+    Strategy,
+    Target,
+    Trained,
+    adaptive,
+    curriculum,
+    seq2seq,
+)
+from experiments.pinns.systems import convection, reaction, reaction_diffusion
 
 STRATEGIES: dict[str, Strategy] = discover("experiments.pinns.strategies", "STRATEGY")[0]
 
@@ -111,6 +122,148 @@ def test_stages_before_the_last_have_limits_of_their_own() -> None:
 )
 def test_a_curriculum_that_cannot_be_is_refused(settings: dict[str, Any], field: str, words: str) -> None:
     (problem,) = curriculum.check(curriculum.Settings(**settings), target())
+    assert problem.field == field
+    assert words in problem.required
+
+
+BOTH = Target(
+    system=reaction_diffusion.SYSTEM,
+    coefficients=reaction_diffusion.Coefficients(nu=3.0, rho=5.0),
+    loss=1e-7,
+    closures=100_000,
+)
+
+
+def test_coefficients_rise_together_in_proportion() -> None:
+    chosen = curriculum.Settings(coefficient="rho,nu", step=2.0)
+    assert curriculum.check(chosen, BOTH) == []
+    stages = stages_of(curriculum.STRATEGY, chosen, BOTH)
+    assert [stage.name for stage in stages] == ["ρ=2 ν=1.2", "ρ=4 ν=2.4", "ρ=5 ν=3"]
+    assert [stage.coefficients.rho for stage in stages] == [2, 4, 5]
+    assert [stage.coefficients.nu for stage in stages] == pytest.approx([1.2, 2.4, 3])
+    assert stages[-1].coefficients == BOTH.coefficients
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "words"),
+    [
+        ({"coefficient": "rho,beta"}, "strategy.coefficient", "one of nu, rho"),
+        ({"coefficient": "rho,rho"}, "strategy.coefficient", "once"),
+        ({"coefficient": "rho,nu", "step": 0.1}, "strategy.start", "nu"),
+    ],
+)
+def test_coefficients_that_cannot_rise_together_are_refused(settings: dict[str, Any], field: str, words: str) -> None:
+    for strategy in (curriculum, adaptive):
+        (problem,) = strategy.check(strategy.Settings(**settings), BOTH)
+        assert problem.field == field
+        assert words in problem.required
+    still = msgspec.structs.replace(BOTH, coefficients=reaction_diffusion.Coefficients(rho=0.0))
+    (problem,) = curriculum.check(curriculum.Settings(coefficient="rho,nu"), still)
+    assert problem.field == "strategy.coefficient"
+
+
+def followed(
+    losses: Callable[[float], float], aim: Target | None = None, **settings: Any
+) -> tuple[list[tuple[float, int | None]], str]:
+    """What an adaptive curriculum tries where a stage at β ends at a loss: β and whose weights it starts from; and the
+    words with which it gives up.
+    """
+    aim, chosen = aim or target(), adaptive.Settings(**settings)
+    assert adaptive.check(chosen, aim) == []
+    stages, found = adaptive.stages(chosen, aim), []
+    try:
+        stage = next(stages)
+        while True:
+            beta = stage.coefficients.beta
+            found.append((beta, stage.after))
+            trained = Trained(loss=losses(beta), closures=10, stop="", parameters=np.zeros(3))
+            stage = stages.send(trained)
+    except StopIteration:
+        assert stage.closures is None and stage.target == aim.loss
+        return found, ""
+    except LostTrack as lost:
+        return found, str(lost)
+
+
+def test_an_adaptive_curriculum_that_keeps_track_takes_its_first_steps() -> None:
+    found, _ = followed(lambda beta: 1e-5, step=10.0)
+    assert found == [(10, None), (20, None), (30, None), (30, None)]
+
+
+def test_a_stage_that_loses_track_is_gone_back_behind_and_its_step_halved() -> None:
+    tried: list[float] = []
+
+    def losses(beta: float) -> float:
+        """20 is too far at first."""
+        tried.append(beta)
+        return 1.0 if beta >= 20 and len(tried) < 3 else 1e-5
+
+    found, _ = followed(losses, step=10.0)
+    # from 10, 20 and then 15 by the weights of stage 0; what follows is half as long again as the last, up to 10
+    assert found == [(10, None), (20, None), (15, 0), (22.5, None), (30, None), (30, None)]
+
+
+def test_steps_grow_only_after_a_stage_that_reached_its_target() -> None:
+    found, _ = followed(lambda beta: 1.0 if beta == 30 else 5e-4, step=16.0, start=14.0, smallest=8.0)
+    assert [beta for beta, _ in found] == [14, 30, 22, 30]
+    found, _ = followed(lambda beta: 5e-4, step=10.0, growth=10.0)
+    assert [beta for beta, _ in found] == [10, 20, 30, 30]
+
+
+def test_a_first_stage_that_loses_track_starts_again_from_the_first_weights() -> None:
+    found, words = followed(lambda beta: 1.0 if beta > 4 else 1e-5, step=10.0, smallest=2.0)
+    assert found[:3] == [(10, None), (5, START), (2.5, START)]
+    assert found[3] == (pytest.approx(2.5 * 2.5), None)
+    assert "track is lost" in words
+
+
+def test_a_track_that_is_lost_for_good_ends_the_run_in_words() -> None:
+    found, words = followed(lambda beta: 1.0 if beta > 12 else 1e-5, step=8.0, smallest=2.0)
+    assert [beta for beta, _ in found] == [8, 16, 12, 18, 15]
+    assert "track is lost at β=" in words and "below 2" in words
+
+
+def test_a_loss_that_is_not_finite_is_a_lost_track() -> None:
+    assert followed(lambda beta: float("nan"), step=10.0, smallest=10.0)[1]
+
+
+def test_an_adaptive_curriculum_of_nothing_is_one_stage() -> None:
+    assert followed(lambda beta: 1.0, target(beta=0.0)) == ([(0.0, None)], "")
+    assert followed(lambda beta: 1.0, target(beta=3.0)) == ([(3.0, None)], "")
+    assert followed(lambda beta: 1.0, start=30.0) == ([(30.0, None)], "")
+
+
+def test_stages_that_are_tried_again_have_names_of_their_own() -> None:
+    """From 20, 25 is lost, 22.5 is kept, and 25 is tried again."""
+    tried: list[float] = []
+
+    def losses(beta: float) -> float:
+        tried.append(beta)
+        return 1.0 if beta == 25 and tried.count(25) < 2 else 1e-5
+
+    stages, names = adaptive.stages(adaptive.Settings(start=20.0, step=5.0, growth=1.0), target(beta=25.0)), []
+    stage = next(stages)
+    while True:
+        names.append(stage.name)
+        trained = Trained(loss=losses(stage.coefficients.beta), closures=1, stop="", parameters=np.zeros(1))
+        try:
+            stage = stages.send(trained)
+        except StopIteration:
+            break
+    assert names == ["β=20", "β=25", "β=22.5", "β=25 (2)", "β=25 to the end"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "words"),
+    [
+        ({"step": -5.0}, "strategy.step", "above 0"),
+        ({"start": -10.0, "step": 10.0}, "strategy.start", "beta"),
+        ({"step": 5.0, "smallest": 6.0}, "strategy.smallest", "at most the step"),
+        ({"coefficient": "rho"}, "strategy.coefficient", "one of beta"),
+    ],
+)
+def test_an_adaptive_curriculum_that_cannot_be_is_refused(settings: dict[str, Any], field: str, words: str) -> None:
+    (problem,) = adaptive.check(adaptive.Settings(**settings), target())
     assert problem.field == field
     assert words in problem.required
 

@@ -119,6 +119,44 @@ def test_a_stage_ends_at_its_loss_target(run: Run) -> None:
     assert done.figures["stop_reason"] == "loss target" and done.figures["iterations"] == 0
 
 
+ADAPTIVE = {
+    **REACTION,
+    "rho": 9.0,
+    "strategy": "adaptive",
+    "strategy.start": 1.0,
+    "strategy.target": 0.02,
+    "strategy.lost": 1.0,
+    "strategy.step": 8.0,
+    "strategy.closures": 40,
+    "optimizer.closures": 300,
+}
+
+
+def test_an_adaptive_curriculum_goes_back_to_the_weights_that_kept_track(run: Run) -> None:
+    recorder = run(ADAPTIVE, every=0.0)
+    names, stages = list(recorder.stages), list(recorder.stages.values())
+    assert names[:3] == ["ρ=1", "ρ=9", "ρ=5"]
+    good, lost, again = stages[:3]
+    assert good["loss"] <= 0.02 < lost["loss"] and lost["closures"] == 40
+    points = dict(recorder.points)
+    # the same network: against the target it is as good as the one that was gone back to
+    assert points[again["step"]]["rel_l2"] == points[good["ended"]]["rel_l2"] != points[lost["ended"]]["rel_l2"]
+    state = next(state for step, state in recorder.checkpoints if step == again["step"] + 3)
+    assert np.array_equal(weights(run(ADAPTIVE, state=state)), weights(recorder))
+
+
+def test_a_run_that_loses_track_says_so(run: Run) -> None:
+    recorder = run({**ADAPTIVE, "strategy.target": 1e-9, "strategy.smallest": 5.0})
+    assert recorder.figures["stop_reason"] == "lost track" and recorder.figures["stages"] == 1
+    assert any("track is lost at ρ=1" in text for text in recorder.warnings)
+
+
+def test_a_run_that_does_not_get_to_its_target_says_so(run: Run) -> None:
+    recorder = run({**ADAPTIVE, "optimizer.closures": 15})
+    assert recorder.figures["stop_reason"] == "closures"
+    assert any("before the target" in text for text in recorder.warnings)
+
+
 def test_fields_and_errors_are_those_of_the_stage(run: Run) -> None:
     recorder = run(REACTION)
     for (step, fields), stage in zip(recorder.stored_fields, recorder.stages.values(), strict=True):
