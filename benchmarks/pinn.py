@@ -67,6 +67,7 @@ REACTION_DIFFUSION = System(
     nonlinear=lambda c, d: -c.rho * d.u * (1 - d.u),
     reads=("u",),
     initial={"u": _initial},
+    periodic=("u",),
     reference=_unsolved,
 )
 

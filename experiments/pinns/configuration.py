@@ -38,7 +38,7 @@ class Points(Spec, frozen=True, kw_only=True):
         Literal["stage", "never"], Meta(description="New collocation points at every stage, or the same throughout")
     ] = "stage"
     n_initial: Annotated[int, Meta(ge=1, le=1_000_000, description="Points of the initial condition")] = 128
-    n_boundary: Annotated[int, Meta(ge=1, le=1_000_000, description="Pairs of points of the periodic boundary")] = 64
+    n_boundary: Annotated[int, Meta(ge=1, le=1_000_000, description="Times at which both ends of x are asked for")] = 64
     residual_weight: Annotated[
         float, Meta(gt=0, description="Weight λ of the residual in the loss", extra_json_schema={"x-symbol": "λ"})
     ] = msgspec.field(default=1.0, name="lambda")

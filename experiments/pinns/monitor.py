@@ -29,8 +29,8 @@ else:
 SHARE = 0.04
 """Of the arithmetic of training may go into the error curve; in time it is about twice that."""
 
-STRIDE_X, STRIDE_T = 8, 3
-"""The error curve is taken on 32 x 34 points of the grid."""
+STRIDES = {"x": 8, "t": 3}
+"""The error curve is taken on 32 x 34 points of the grid, or on 334 times."""
 
 LOW_LOSS, LARGE_ERROR, PARTED = 1e-3, 0.1, 10.0
 """A loss below the first is worth a warning if the error is above the second, or if the residual on fresh points is
@@ -38,7 +38,7 @@ above the first and so many times the one that was trained."""
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """Errors over the grid, or over its earlier part. predicted, reference: (x, t)."""
+    """Errors over the grid, or over its earlier part. predicted, reference: (x, t), or (t,) of an ODE."""
 
     rel_l2: float
     abs_err: float
@@ -52,10 +52,10 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction:
-    """u at fixed points (n, 2), by parameters that may change with time: what is settled stays."""
+    """u at fixed points (n, axes), by parameters that may change with time: what is settled stays."""
 
     def __init__(self, network: Network, points: np.ndarray) -> None:
-        self._field, self._times = Field(network, points), points[:, 1]
+        self._field, self._times = Field(network, points), points[:, -1]
         self._settled = np.zeros(len(points), dtype=bool)
         self._values = np.zeros(len(points))
 
@@ -71,7 +71,7 @@ class Monitor:
     def __init__(self, network: Network, system: System, target: Any) -> None:
         self._network, self._system, self._target = network, system, target
         self.grid = grid_of(system)
-        self._some = self.grid.every(STRIDE_X, STRIDE_T)
+        self._some = self.grid.every(**STRIDES)
         self._curve = Prediction(network, self._some.points)
         self._all = Prediction(network, self.grid.points)
         self._reference = self._some.reference(system, target).ravel()
@@ -109,7 +109,7 @@ class Monitor:
 
     def judge_by(self, coefficients: Any, window: tuple[float, float] | None = None) -> None:
         """From here on, the error is also against the solution at these coefficients, up to the end of the window."""
-        self._judged = self._some.points[:, 1] <= (window[1] if window else math.inf)
+        self._judged = self._some.points[:, -1] <= (window[1] if window else math.inf)
         self._stage_reference = self._some.reference(self._system, coefficients).ravel()[self._judged]
 
     def settle(self, flat: torch.Tensor, until: float) -> None:
@@ -125,17 +125,17 @@ class Monitor:
         }
 
     def fields(self, judgement: Judgement) -> dict[str, np.ndarray]:
-        """What is looked at, in single precision: predicted, reference, error over (x, t), and both axes."""
+        """What is looked at, in single precision: predicted, reference, error over the axes, and these."""
         error = judgement.predicted - judgement.reference
         arrays = {"predicted": judgement.predicted, "reference": judgement.reference, "error": error}
-        axes = {"x": self.grid.x, "t": self.grid.t[: error.shape[1]]}
+        axes = {**self.grid.axes, "t": self.grid.axes["t"][: error.shape[-1]]}
         return {name: array.astype(np.float32) for name, array in {**arrays, **axes}.items()}
 
     def judge(self, flat: torch.Tensor, coefficients: Any, window: tuple[float, float] | None = None) -> Judgement:
         """Against the solution at these coefficients, on the whole grid or up to the end of a window."""
         grid = self.grid.until(window[1]) if window else self.grid
         reference = grid.reference(self._system, coefficients)
-        predicted = self._all(flat).reshape(len(self.grid.x), -1)[:, : len(grid.t)]
+        predicted = self._all(flat).reshape(self.grid.shape)[..., : grid.shape[-1]]
         return Judgement(
             rel_l2=relative_l2(predicted, reference),
             abs_err=mean_absolute_error(predicted, reference),

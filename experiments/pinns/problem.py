@@ -6,7 +6,7 @@ Derivatives are named as in the literature: "u", "u_x", "u_t", "u_xx", "u_xt".
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,23 +19,31 @@ if TYPE_CHECKING:
 else:
     np = lazy_import("numpy")
 
-GRID_X, GRID_T = 256, 100
-"""The grid on which errors are reported: x without its end point (the domain is periodic), t with both ends."""
+GRID_X, GRID_T, GRID_ALONE = 256, 100, 1000
+"""The grid on which errors are reported: x without its end point where the domain is periodic, t with both ends; of t
+where it is the only axis, more.
+"""
+
+Values = Callable[[Any, "np.ndarray"], "np.ndarray | float"]
+"""f(c, t): values at each time, or one for all."""
 
 
 class System(msgspec.Struct, frozen=True, kw_only=True):
-    """A PDE for u over named axes, with the solution that it is judged by.
+    """A PDE for u over x and t, or an ODE over t alone, with its conditions and the solution that it is judged by.
 
     The residual is written in two parts, so that the part that is linear with constant coefficients can be carried
     through a network as one derivative: residual = Σ linear[name] · name + nonlinear.
 
     coefficients: a struct of settings, each field one coefficient; `c` below is an instance.
-    main: the coefficient whose rise makes the problem hard; step: a rise that a trained network survives.
+    main: the coefficient that makes the problem hard; step: a change of it that a trained network survives.
+    axes: {name: its bounds}, time the last.
     linear(c): {name of a derivative: its coefficient}.
     nonlinear(c, d): the rest; `d.u`, `d.u_x`, `d.t` are arrays of NumPy or torch. reads: the names that it uses.
-    initial: {name of a derivative: function(c, x)}, what holds at the start of time.
+    initial: {name of a derivative: function(c, x)}, what holds at the start of time; of an ODE, function(c).
     periodic: the derivatives that agree at both ends of x.
-    reference(c, x, t): the solution, for arrays that broadcast.
+    boundary: {name of a derivative: (function(c, t), function(c, t))}, what holds at the lower and the upper end of x:
+        "u" by Dirichlet, "u_x" by Neumann.
+    reference(c, x, t): the solution, for arrays that broadcast; of an ODE, reference(c, t).
     label: a format string over the coefficients, as "convection β={beta:g}".
     """
 
@@ -53,9 +61,15 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     linear: Callable[[Any], Mapping[str, float]]
     nonlinear: Callable[[Any, Any], Any] | None = None
     reads: tuple[str, ...] = ()
-    initial: Mapping[str, Callable[[Any, np.ndarray], np.ndarray]]
-    periodic: tuple[str, ...] = ("u",)
-    reference: Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
+    initial: Mapping[str, Callable[..., np.ndarray | float]]
+    periodic: tuple[str, ...] = ()
+    boundary: Mapping[str, tuple[Values, Values]] = {}
+    reference: Callable[..., np.ndarray]
+
+    @property
+    def space(self) -> tuple[str, ...]:
+        """The axes but for time."""
+        return tuple(self.axes)[:-1]
 
     @property
     def periodic_axes(self) -> tuple[str, ...]:
@@ -124,52 +138,79 @@ def pose(
     residual_weight: float = 1.0,
 ) -> Problem:
     """The problem on these collocation points, with evenly spaced points for its conditions."""
-    (x0, x1), (t0, t1) = system.axes["x"], system.axes["t"]
-    x = x0 + (x1 - x0) * np.arange(n_initial) / n_initial
-    t = np.linspace(t0, t1, n_boundary)
-    start = np.column_stack([x, np.full_like(x, t0)])
-    conditions = [
-        Condition(term="initial", derivative=name, points=start, target=value(coefficients, x))
-        for name, value in system.initial.items()
-    ]
-    lower, upper = (np.column_stack([np.full_like(t, end), t]) for end in (x0, x1))
-    conditions += [
-        Condition(term="boundary", derivative=name, points=lower, minus=upper, target=np.zeros_like(t))
-        for name in system.periodic
-    ]
     weights = {"residual": residual_weight, "initial": 1.0, "boundary": 1.0}
     return Problem(
         system=system,
         coefficients=coefficients,
         collocation=collocation,
-        conditions=tuple(conditions),
+        conditions=(*_initial(system, coefficients, n_initial), *_boundary(system, coefficients, n_boundary)),
         weights=weights,
     )
 
 
-class Grid(msgspec.Struct, frozen=True, kw_only=True):
-    """A lattice over the domain. x: (n,), t: (m,); fields over it have the shape (n, m)."""
+def _initial(system: System, c: Any, count: int) -> Iterator[Condition]:
+    """At so many points of x, at the start of time; of an ODE, at that one point."""
+    space = [_spaced(system, count)] if system.space else []
+    points = np.stack([*space, np.full(count if space else 1, system.axes["t"][0])], axis=-1)
+    for name, value in system.initial.items():
+        target = np.broadcast_to(value(c, *space), len(points))
+        yield Condition(term="initial", derivative=name, points=points, target=target)
 
-    x: np.ndarray
-    t: np.ndarray
+
+def _boundary(system: System, c: Any, count: int) -> Iterator[Condition]:
+    """At so many times, at both ends of x."""
+    if not system.space:
+        return
+    t = np.linspace(*system.axes["t"], count)
+    lower, upper = (np.column_stack([np.full_like(t, end), t]) for end in system.axes["x"])
+    for name in system.periodic:
+        yield Condition(term="boundary", derivative=name, points=lower, minus=upper, target=np.zeros_like(t))
+    for name, values in system.boundary.items():
+        for points, value in zip((lower, upper), values, strict=True):
+            target = np.broadcast_to(value(c, t), len(t))
+            yield Condition(term="boundary", derivative=name, points=points, target=target)
+
+
+def _spaced(system: System, count: int) -> np.ndarray:
+    """So many points of x; where it is periodic, its end point is its first."""
+    low, high = system.axes["x"]
+    if system.periodic:
+        return low + (high - low) * np.arange(count) / count
+    return np.linspace(low, high, count)
+
+
+class Grid(msgspec.Struct, frozen=True, kw_only=True):
+    """A lattice over the domain. axes: {name: (n,)}, time the last; fields over it have one dimension an axis."""
+
+    axes: Mapping[str, np.ndarray]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(len(values) for values in self.axes.values())
 
     @property
     def points(self) -> np.ndarray:
-        """All points, (n · m, 2), in the order of a flattened field."""
-        return np.stack(np.meshgrid(self.x, self.t, indexing="ij"), axis=-1).reshape(-1, 2)
+        """All points, (n · m ..., axes), in the order of a flattened field."""
+        lattice = np.meshgrid(*self.axes.values(), indexing="ij")
+        return np.stack(lattice, axis=-1).reshape(-1, len(self.axes))
 
     def reference(self, system: System, coefficients: Any) -> np.ndarray:
-        return system.reference(coefficients, self.x[:, None], self.t[None, :])
+        return system.reference(coefficients, *np.ix_(*self.axes.values()))
 
     def until(self, end: float) -> Grid:
         """The sub-lattice of times up to the end."""
-        return Grid(x=self.x, t=self.t[self.t <= end])
+        t = self.axes["t"]
+        return Grid(axes={**self.axes, "t": t[t <= end]})
 
-    def every(self, x: int, t: int) -> Grid:
-        """The sub-lattice of each x-th and t-th point."""
-        return Grid(x=self.x[::x], t=self.t[::t])
+    def every(self, **strides: int) -> Grid:
+        """The sub-lattice of each so many points along an axis."""
+        return Grid(axes={name: values[:: strides[name]] for name, values in self.axes.items()})
 
 
 def grid_of(system: System) -> Grid:
-    (x0, x1), (t0, t1) = system.axes["x"], system.axes["t"]
-    return Grid(x=np.linspace(x0, x1, GRID_X, endpoint=False), t=np.linspace(t0, t1, GRID_T))
+    t0, t1 = system.axes["t"]
+    if not system.space:
+        return Grid(axes={"t": np.linspace(t0, t1, GRID_ALONE)})
+    x0, x1 = system.axes["x"]
+    x = np.linspace(x0, x1, GRID_X, endpoint=not system.periodic)
+    return Grid(axes={"x": x, "t": np.linspace(t0, t1, GRID_T)})

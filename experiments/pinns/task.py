@@ -20,14 +20,14 @@ MOST_MEMORY = 8e9
 """Bytes of an optimiser's state; beyond, the choice is refused before it takes the machine down."""
 
 METRICS = {
-    "rel_l2": "relative L2 error against the target's solution, on 1,088 points; at the end on the 256 x 100 grid",
+    "rel_l2": "relative L2 error against the target's solution, on part of the grid; at the end on all of it",
     "loss": "what is minimised: λ · mean square residual + mean square errors of the conditions",
     "rel_l2_stage": "relative L2 error against the solution at the stage's own coefficients",
     "loss_residual": "mean square residual of the PDE at the collocation points",
     "loss_initial": "mean square error of the initial condition",
-    "loss_boundary": "mean square mismatch of the periodic boundary",
-    "abs_err": "mean absolute error on the 256 x 100 grid",
-    "linf": "largest error on the 256 x 100 grid",
+    "loss_boundary": "mean square error of the boundary conditions",
+    "abs_err": "mean absolute error on the grid: 256 x 100, or 1,000 of an ODE",
+    "linf": "largest error on the grid",
     "fresh_residual": "mean square residual at points that were not trained",
     "gradient_norm": "L2 norm of the gradient",
     "closures": "evaluations of loss and gradient so far",

@@ -189,9 +189,9 @@ class Training:
             return system
         start, parameters = self._settled[-1]
 
-        def predicted(name: str) -> Callable[[Any, np.ndarray], np.ndarray]:
-            def value(c: Any, x: np.ndarray) -> np.ndarray:
-                points = self._network.tensor(np.column_stack([x, np.full_like(x, start)]))
+        def predicted(name: str) -> Callable[..., np.ndarray]:
+            def value(c: Any, *space: np.ndarray) -> np.ndarray:
+                points = self._network.tensor(np.stack(np.broadcast_arrays(*space, [start]), axis=-1))
                 flat = self._network.tensor(parameters)
                 return to_array(derivatives(self._network, tuple(system.axes), flat, points, [name])[name])
 

@@ -50,5 +50,6 @@ SYSTEM = System(
     step=5.0,
     linear=linear,
     initial={"u": initial},
+    periodic=("u",),
     reference=reference,
 )

@@ -67,5 +67,6 @@ SYSTEM = System(
     nonlinear=nonlinear,
     reads=("u",),
     initial={"u": initial},
+    periodic=("u",),
     reference=reference,
 )

@@ -49,9 +49,9 @@ def run(complete: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[...
 
 @pytest.fixture
 def network_of() -> Callable[..., Network]:
-    def make(dtype: torch.dtype = torch.float64, **settings: Any) -> Network:
+    def make(dtype: torch.dtype = torch.float64, axes: int = 2, **settings: Any) -> Network:
         spec = mlp.MLP(**{"width": 9, "depth": 3, **settings})
-        return Network(mlp.MODEL, spec, 2, dtype, torch.device("cpu"))
+        return Network(mlp.MODEL, spec, axes, dtype, torch.device("cpu"))
 
     return make
 
@@ -72,6 +72,6 @@ def problem_of() -> Callable[..., Problem]:
         rng = np.random.default_rng(7)
         low, high = np.array(list(system.axes.values())).T
         sizes = {"n_initial": 20, "n_boundary": 11, "residual_weight": 0.7, **options}
-        return pose(system, coefficients, low + (high - low) * rng.random((points, 2)), **sizes)
+        return pose(system, coefficients, low + (high - low) * rng.random((points, len(low))), **sizes)
 
     return make

@@ -32,6 +32,7 @@ def made(**parts: Any) -> System:
     return System(
         **{
             "initial": {"u": lambda c, x: np.sin(x)},
+            "periodic": ("u",),
             "reference": lambda c, x, t: np.sin(x - t),
             "coefficients": Coefficients,
             "main": "nu",
@@ -61,6 +62,12 @@ MADE = {
         linear=lambda c: {"u_t": 1.0}, nonlinear=lambda c, d: d.u_xx * d.u + d.u_t**2, reads=("u", "u_xx", "u_t")
     ),
     "decay": made(linear=lambda c: {"u_t": 1.0, "u": c.nu}),
+    "walls": made(
+        axes={"x": (-1.0, 2.0), "t": (0.5, 1.0)},
+        linear=lambda c: {"u_t": 1.0, "u_xx": -c.nu},
+        periodic=(),
+        boundary={"u": (lambda c, t: np.sin(t), lambda c, t: 0.0), "u_x": (lambda c, t: c.nu, lambda c, t: t)},
+    ),
 }
 ALL = {**SYSTEMS, **MADE}
 
@@ -73,7 +80,8 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
 def test_fast_passes_agree_with_automatic_differentiation(
     name: str, network_of: Make, weights_of: Make, problem_of: Make
 ) -> None:
-    system, network = ALL[name], network_of()
+    system = ALL[name]
+    network = network_of(axes=len(system.axes))
     problem, flat = problem_of(system, system.coefficients()), weights_of(network)
     fast, slow = objective(network, problem), Automatic(network, problem)
     assert isinstance(fast, Fused)

@@ -13,7 +13,7 @@ from experiments.pinns.systems._splitting import EXTRAPOLATION, Splitting
 
 RHO = 5.0
 GRID = grid_of(reaction_diffusion.SYSTEM)
-X, T = GRID.x[::4, None], GRID.t[None, ::9]
+X, T = GRID.axes["x"][::4, None], GRID.axes["t"][None, ::9]
 STRANG = {1: 1.0}
 
 
@@ -71,7 +71,7 @@ def test_without_a_reaction_each_mode_decays_by_the_exponential() -> None:
 )
 def test_a_reference_has_converged(system: Any, nu: float, rho: float, most: float) -> None:
     c, grid = system.Coefficients(nu=nu, rho=rho), grid_of(system.SYSTEM)
-    x, t = grid.x[::4, None], grid.t[None, ::9]
+    x, t = grid.axes["x"][::4, None], grid.axes["t"][None, ::9]
     assert np.abs(system.solution(c)(x, t) - system.solution(c, 2)(x, t)).max() < most
 
 

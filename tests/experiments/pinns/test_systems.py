@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from engine.api import discover
-from experiments.pinns.problem import System, grid_of
+from experiments.pinns.problem import System, grid_of, pose
 
 SYSTEMS: dict[str, System] = discover("experiments.pinns.systems", "SYSTEM")[0]
 EIGHTH_ORDER = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 0, 4 / 5, -1 / 5, 4 / 105, -1 / 280])
@@ -21,51 +22,48 @@ def system(request: pytest.FixtureRequest) -> System:
     return SYSTEMS[request.param]
 
 
-def differences(system: System, c: Any, name: str, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+def differences(system: System, c: Any, name: str, at: Mapping[str, np.ndarray]) -> np.ndarray:
     """A derivative of the reference, by central differences of the eighth order; closer together, the thinner the
     layers that a small diffusivity makes.
     """
     order = name.removeprefix("u").removeprefix("_")
     if not order:
-        return system.reference(c, x, t)
+        return system.reference(c, *at.values())
     assert len(set(order)) == 1 and len(order) <= 2
-    weights, h = (
-        (EIGHTH_ORDER, 1e-3)
-        if len(order) == 1
-        else (
-            EIGHTH_ORDER_TWICE,
-            2e-3 * min(1.0, abs(system.linear(c).get(name, 1.0)) ** 0.5),
-        )
-    )
-    total = np.zeros(np.broadcast(x, t).shape)
+    thin = min(1.0, abs(system.linear(c).get("u_xx", 1.0)) ** 0.5) if order[0] == "x" else 1.0
+    weights, h = (EIGHTH_ORDER, 1e-3 * thin) if len(order) == 1 else (EIGHTH_ORDER_TWICE, 2e-3 * thin)
+    total = np.zeros(np.broadcast(*at.values()).shape)
     for k, weight in zip(range(-4, 5), weights, strict=True):
-        dx, dt = (k * h, 0.0) if order[0] == "x" else (0.0, k * h)
-        total += weight * system.reference(c, x + dx, t + dt)
+        shifted = {axis: values + k * h * (axis == order[0]) for axis, values in at.items()}
+        total += weight * system.reference(c, *shifted.values())
     return total / h ** len(order)
 
 
 def test_the_reference_solves_the_equation(system: System) -> None:
     c = system.coefficients()
     rng = np.random.default_rng(0)
-    (x0, x1), (t0, t1) = system.axes["x"], system.axes["t"]
-    x, t = rng.uniform(x0, x1, 120), rng.uniform(t0 + 0.02, t1 - 0.02, 120)
-    values = {name: differences(system, c, name, x, t) for name in system.derivatives(c)}
-    residual = system.residual(c, {**values, "x": x, "t": t})
+    at = {axis: rng.uniform(low, high, 120) for axis, (low, high) in system.axes.items()}
+    at["t"] = np.maximum(at["t"], 0.02)
+    values = {name: differences(system, c, name, at) for name in system.derivatives(c)}
+    residual = system.residual(c, {**values, **at})
     scale = max(np.abs(values[name] * factor).max() for name, factor in system.linear(c).items())
     assert np.abs(residual).max() < 1e-8 * scale
 
 
-def test_the_reference_meets_the_initial_and_boundary_conditions(system: System) -> None:
+def test_the_reference_meets_its_conditions(system: System) -> None:
+    """All that a problem is posed with: what the reference meets is what a network is asked for."""
     c = system.coefficients()
-    x, t = np.linspace(*system.axes["x"], 50), np.linspace(*system.axes["t"], 50)
-    start = np.full_like(x, system.axes["t"][0])
-    for name, value in system.initial.items():
-        np.testing.assert_allclose(differences(system, c, name, x, start), value(c, x), atol=1e-9)
-    low, high = (np.full_like(t, end) for end in system.axes["x"])
-    for name in system.periodic:
-        np.testing.assert_allclose(
-            differences(system, c, name, low, t), differences(system, c, name, high, t), atol=1e-9
-        )
+    middle = np.array([[sum(bounds) / 2 for bounds in system.axes.values()]])
+    posed = pose(system, c, middle, n_initial=50, n_boundary=40)
+    names = {condition.term for condition in posed.conditions}
+    assert names == ({"initial", "boundary"} if system.space else {"initial"})
+    for condition in posed.conditions:
+        found = differences(system, c, condition.derivative, dict(zip(system.axes, condition.points.T, strict=True)))
+        if condition.minus is not None:
+            found = found - differences(
+                system, c, condition.derivative, dict(zip(system.axes, condition.minus.T, strict=True))
+            )
+        np.testing.assert_allclose(found, condition.target, atol=1e-9)
 
 
 def test_the_residual_is_the_same_for_numpy_and_torch(system: System) -> None:
@@ -103,11 +101,11 @@ def test_a_system_says_what_a_list_shows_of_it(system: System) -> None:
 
 def test_the_grid_is_that_of_the_papers(system: System) -> None:
     grid = grid_of(system)
-    assert grid.points.shape == (256 * 100, 2)
+    shape = (256, 100) if system.space else (1000,)
     field = grid.reference(system, system.coefficients())
-    assert field.shape == (256, 100)
-    x, t = grid.points[300]
-    assert field.ravel()[300] == pytest.approx(float(system.reference(system.coefficients(), x, t)))
+    assert field.shape == grid.shape == shape
+    assert grid.points.shape == (field.size, len(system.axes))
+    assert field.ravel()[300] == pytest.approx(float(system.reference(system.coefficients(), *grid.points[300])))
 
 
 def test_fast_growth_does_not_overflow() -> None:

@@ -81,6 +81,6 @@ def test_what_is_settled_stays_whatever_is_settled_later(
     ]
     monitor.settle(flats[0], 0.3)
     monitor.settle(flats[1], 0.6)
-    found, t = monitor.judge(flats[2], reaction.Coefficients()).predicted, monitor.grid.t
+    found, t = monitor.judge(flats[2], reaction.Coefficients()).predicted, monitor.grid.axes["t"]
     which = np.where(t < 0.3, 0, np.where(t < 0.6, 1, 2))
     np.testing.assert_array_equal(found, np.choose(which, alone))
