@@ -47,6 +47,18 @@ class Points(Spec, frozen=True, kw_only=True):
     ] = "float64"
 
 
+class Weights(Spec, frozen=True, kw_only=True):
+    """Where the network's weights come from."""
+
+    init: Annotated[
+        str,
+        Meta(
+            description="Run whose trained network to begin with, the first stage too; empty: random weights",
+            extra_json_schema={"x-ref": "run"},
+        ),
+    ] = ""
+
+
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A parameter that chooses a component: where the components are found, and what each brings."""
 
@@ -165,6 +177,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     embedding_settings: Any
     sampler: Sampler
     points: Points
+    weights: Weights
 
     @property
     def target(self) -> Target:
@@ -198,6 +211,7 @@ def properties() -> dict[str, dict[str, Any]]:
         **describe_struct(Limits, OPTIMIZER.prefix),
         "model": MODEL.describe(),
         "embedding": EMBEDDING.describe(),
+        **describe_struct(Weights),
         "sampler": SAMPLER.describe(),
         **describe_struct(Points),
     }
@@ -222,6 +236,7 @@ def read(params: Params) -> Configuration:
             parts[name] = part(partial(settings, struct, params, kind.prefix))
     parts["limits"] = part(partial(settings, Limits, params, OPTIMIZER.prefix))
     parts["points"] = part(partial(settings, Points, params))
+    parts["weights"] = part(partial(settings, Weights, params))
     if problems:
         raise SpecError(problems)
     return Configuration(**parts)

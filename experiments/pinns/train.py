@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
-from safetensors.numpy import save_file
 
-from engine.api import Diverged, Reporter, lazy_import
+from engine.api import Diverged, Reporter, TaskError, lazy_import
+from experiments.pinns import weights
 from experiments.pinns.configuration import Configuration
 from experiments.pinns.monitor import Monitor, doubts
 from experiments.pinns.network import Network, derivatives
@@ -23,6 +23,7 @@ from experiments.pinns.objective import Objective, objective
 from experiments.pinns.optimizers import Evaluation, Steps, Stop, to_array
 from experiments.pinns.problem import Problem, System, pose
 from experiments.pinns.strategies import START, LostTrack, Stage, Stages, Trained
+from experiments.pinns.weights import Saved
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,6 +81,10 @@ class Training:
             torch.device(reporter.device),
             configuration.features(self._rng(FEATURES)),
         )
+        self._initial: np.ndarray | None = None
+        """The parameters of another run's network, where this one begins with them."""
+        if configuration.weights.init:
+            self._take(configuration.weights.init)
         self._minimiser = configuration.optimizer.make(configuration.optimizer_settings)
         self._saves_stages = (
             configuration.optimizer.memory(configuration.optimizer_settings, configuration.size) < LARGE
@@ -228,11 +233,12 @@ class Training:
         """The weights that the stage starts from."""
         if stage.after is None and self._done:
             return self._minimiser.x
-        if stage.after is None or stage.after == START:
-            weights = self._job.model.initialise(self._job.model_settings, self._network.inputs, 1, self._rng(WEIGHTS))
-        else:
-            weights = self._done[stage.after].parameters
-        return self._network.tensor(weights)
+        if stage.after is not None and stage.after != START:
+            return self._network.tensor(self._done[stage.after].parameters)
+        if self._initial is not None:
+            return self._network.tensor(self._initial)
+        job, network = self._job, self._network
+        return network.tensor(job.model.initialise(job.model_settings, network.inputs, 1, self._rng(WEIGHTS)))
 
     def _left(self, stage: Stage) -> int:
         """Evaluations that the stage may still take."""
@@ -313,19 +319,25 @@ class Training:
         )
         self._reporter.artifact(self._network_file(), parameters=self._job.size)
 
-    def _network_file(self) -> Path:
-        """The trained parameters, with what the model was built from, and the numbers of the embedding; of time in
-        windows, the parameters of each before the last as well, with their ends.
-        """
-        path = self._reporter.folder / "network.safetensors"
-        built = {"settings": msgspec.json.encode(self._job.model_settings).decode(), "axes": str(self._network.axes)}
-        arrays = {"parameters": to_array(self._minimiser.x)}
-        if self._settled:
-            ends, parameters = zip(*self._settled, strict=True)
-            arrays |= {"earlier_ends": np.array(ends), "earlier_parameters": np.stack(parameters)}
+    def _built(self, parameters: np.ndarray) -> Saved:
+        """The network with these parameters, as it is stored."""
+        network = self._network
+        arrays = dict(network.features.arrays) if network.features else {}
+        return Saved(parameters, arrays, network.spec, network.axes)
+
+    def _take(self, run: str) -> None:
+        """Another run's network, its embedding's numbers too. Raises TaskError where it is not one like this."""
+        artifacts = self._reporter.input(run)
+        if weights.NAME not in artifacts:
+            raise TaskError(f"init: required a run of the task pinn, got {run}, which left no trained network")
+        taken = weights.load(artifacts[weights.NAME].path, self._built(np.empty(self._job.size)))
+        self._initial = taken.parameters
         if self._network.features:
-            arrays |= {f"embedding.{name}": array for name, array in self._network.features.arrays.items()}
-        save_file(arrays, path, metadata=built)
+            self._network = self._network._replace(features=self._network.features.having(taken.embedding))
+
+    def _network_file(self) -> Path:
+        path = self._reporter.folder / weights.NAME
+        weights.save(path, self._built(to_array(self._minimiser.x)), self._settled)
         return path
 
     def _figures(self) -> dict[str, Any]:

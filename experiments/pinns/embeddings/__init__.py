@@ -47,6 +47,10 @@ class Features:
         self._embedding = embedding
         self._placed: dict[torch.device, dict[str, torch.Tensor]] = {}
 
+    def having(self, arrays: Mapping[str, np.ndarray]) -> Features:
+        """The same embedding with other numbers."""
+        return Features(self._embedding, arrays, self.count)
+
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         if points.device not in self._placed:
             self._placed[points.device] = {
