@@ -6,7 +6,7 @@ must not import torch: describing and checking happen while a person waits. `laz
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -24,10 +24,12 @@ __all__ = [
     "SCALES",
     "Artifact",
     "Broken",
+    "ChecksReferences",
     "Diverged",
     "Estimate",
     "Problem",
     "Published",
+    "Reference",
     "Reporter",
     "Resources",
     "RunSpec",
@@ -122,6 +124,19 @@ class TaskDescription(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, str] = {}
 
 
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """What a parameter with `x-ref` names, as far as it is known when a run is submitted.
+
+    task, params: of the run that made it or is to make it; empty where that is gone. facts: of a dataset that is there.
+    """
+
+    kind: str
+    name: str
+    task: str = ""
+    params: dict[str, Value] = {}
+    facts: dict[str, Any] = {}
+
+
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """A file that a run left or published; `facts` are what a list shows of it."""
 
@@ -212,6 +227,15 @@ class Task(Protocol):
 
     def run(self, params: Params, reporter: Reporter, /) -> None:
         """Does the work. Raises TaskError or Diverged; any other exception is a fault of the task's own."""
+        ...
+
+
+@runtime_checkable
+class ChecksReferences(Protocol):
+    """What a task may have besides `check`: more to say, once it is known what parameters refer to."""
+
+    def check_references(self, params: Params, found: Mapping[str, Sequence[Reference]], /) -> list[Problem]:
+        """found: by parameter, those with `x-ref` that name something. Must not import torch."""
         ...
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from engine import atomic, tasks
-from engine.api import Broken, Estimate, Problem, Suite, TaskDescription, Value
+from engine.api import Broken, Estimate, Problem, Reference, Suite, TaskDescription, Value
 from engine.errors import ServiceError, StoreError
 from engine.paths import Home
 
@@ -63,14 +63,23 @@ def describe(home: Home) -> Catalogue:
     return catalogue
 
 
-def check(home: Home, items: Sequence[tuple[str, Mapping[str, Value]]]) -> list[Checked]:
+References = Mapping[str, Sequence[Reference]]
+
+
+def check(
+    home: Home, items: Sequence[tuple[str, Mapping[str, Value]]], found: Sequence[References] = ()
+) -> list[Checked]:
     """For each (task, complete parameters): what a schema cannot say, and what a run is expected to take.
 
+    found: for each, by parameter, what it refers to, where that is to be checked as well.
     Raises ServiceError if the process cannot be run, or a task's check or estimate fails.
     """
     if not items:
         return []
-    answers = _decoded(_ask(home, "--check", msgspec.json.encode(items)), list[Checked])
+    question = [
+        (task, params, refers) for (task, params), refers in zip(items, found or [{}] * len(items), strict=True)
+    ]
+    answers = _decoded(_ask(home, "--check", msgspec.json.encode(question)), list[Checked])
     for (task, _), answer in zip(items, answers, strict=True):
         if answer.error:
             raise ServiceError(f"task {task}: required a check of its parameters, got {answer.error}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from engine import schema
-from engine.api import Problem, Resources, RunSpec, TaskDescription, Value
+from engine.api import Problem, Reference, Resources, RunSpec, TaskDescription, Value
 from engine.describe import Catalogue, check
 from engine.errors import ServiceError, SpecError, UnknownName
 from engine.launchers import LAUNCHERS
@@ -59,6 +59,16 @@ def combinations(
     ]
 
 
+class _Completed(NamedTuple):
+    """A spec's parameters, needs and what it refers to; members: the places of the specs that are so but for seeds."""
+
+    members: list[int]
+    task: str
+    params: dict[str, Value]
+    needs: tuple[str, ...]
+    references: dict[str, list[Reference]]
+
+
 class Planner:
     """Completes specs: parameters typed and with their defaults, references found, the tasks' own checks passed.
 
@@ -77,30 +87,29 @@ class Planner:
         groups: dict[bytes, list[int]] = {}  # specs that differ in their seed only are completed and checked once
         for i, spec in enumerate(specs):
             groups.setdefault(msgspec.json.encode((spec.task, spec.params, spec.needs)), []).append(i)
-        completed: list[tuple[list[int], str, dict[str, Value], tuple[str, ...]]] = []
+        completed: list[_Completed] = []
         for members in groups.values():
             spec = specs[members[0]]
             try:
-                params, needs = self._completed(spec)
+                completed.append(self._completed(spec, members))
             except SpecError as error:
                 problems.update(dict.fromkeys(error.problems))
-            else:
-                completed.append((members, spec.task, params, needs))
         problems.update(dict.fromkeys(_of_resources(specs)))
-        for answer in check(self._home, [(task, params) for _, task, params, _ in completed]):
+        asked = [(each.task, each.params) for each in completed]
+        for answer in check(self._home, asked, [each.references for each in completed]):
             problems.update(dict.fromkeys(answer.problems))
         if problems:
             raise SpecError(problems)
-        made = {i: (params, needs) for members, _, params, needs in completed for i in members}
+        made = {i: each for each in completed for i in each.members}
         return [
             msgspec.structs.replace(
-                spec, params=made[i][0], needs=made[i][1], tags=tags(spec.tags), name=name(spec.name)
+                spec, params=made[i].params, needs=made[i].needs, tags=tags(spec.tags), name=name(spec.name)
             )
             for i, spec in enumerate(specs)
         ]
 
-    def _completed(self, spec: RunSpec) -> tuple[dict[str, Value], tuple[str, ...]]:
-        """Parameters and needs of a spec. Raises SpecError."""
+    def _completed(self, spec: RunSpec, members: list[int]) -> _Completed:
+        """Raises SpecError."""
         description = described(self._known, spec.task)
         try:
             params = schema.complete(description.schema, spec.params)
@@ -109,6 +118,7 @@ class Planner:
         needs: dict[str, None] = {}
         problems: list[Problem] = []
         names: dict[tuple[str, str], str] = {}
+        references: dict[str, list[Reference]] = {}
         for need in spec.needs:
             try:
                 needs[self._run("needs", need).id] = None
@@ -121,9 +131,21 @@ class Planner:
                 problems += error.problems
             else:
                 needs.update(dict.fromkeys(needed))
+                references.setdefault(field, []).append(self._reference(kind, names[field, name]))
         if problems:
             raise SpecError(problems)
-        return schema.replace_references(description.schema, params, names), tuple(needs)
+        params = schema.replace_references(description.schema, params, names)
+        return _Completed(members, spec.task, params, tuple(needs), references)
+
+    def _reference(self, kind: str, name: str) -> Reference:
+        """What is known of a run, or of a dataset that is there or is yet to be made by a run."""
+        shelved = [item for item in self._catalog.shelved("dataset") if name in (item.name, item.run)]
+        facts = shelved[-1].facts if kind == "dataset" and shelved else {}
+        try:
+            spec = self._catalog.get(shelved[-1].run if facts else name).spec
+        except UnknownName:
+            return Reference(kind=kind, name=name, facts=facts)
+        return Reference(kind=kind, name=name, task=spec.task, params=spec.params, facts=facts)
 
     def _explained(self, problem: Problem) -> Problem:
         """Of a choice whose file is there and cannot be loaded: that, and why. Of what is an option: that."""

@@ -2,7 +2,7 @@
 
     python -P -m engine.worker FOLDER ATTEMPT    runs the run of a folder, as its spec.json says
     python -P -m engine.worker --describe        prints what tasks and suites there are, as JSON
-    python -P -m engine.worker --check           reads [[task, params], ...], prints what each task says of them
+    python -P -m engine.worker --check           reads [[task, params, references], ...], prints what each task says
 
 A run's spec.json is written when the run is submitted and not touched again. The launcher says what was granted in the
 environment: SCIML_TUI_CPUS (threads), SCIML_TUI_DEVICE (cpu or cuda). SIGTERM asks the task to stop. How it ended is
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine import tasks
-from engine.api import Estimate, RunSpec, Task
+from engine.api import ChecksReferences, Estimate, Reference, RunSpec, Task
 from engine.atomic import store_error
 from engine.components import broken_files
 from engine.errors import Diverged, ScimlError, StoreCorrupt, StoreFull
@@ -231,18 +231,26 @@ def catalogue() -> Catalogue:
     return Catalogue(tasks=descriptions, suites=suites, broken=list(everything))
 
 
-def checked(items: list[tuple[str, dict[str, Any]]]) -> list[Checked]:
+Question = tuple[str, dict[str, Any], dict[str, list[Reference]]]
+"""Task, parameters, and what they refer to."""
+
+
+def checked(items: list[Question]) -> list[Checked]:
     """What the tasks say of parameters that are complete and typed."""
     found: dict[str, Task] = {}
-    return [_checked(found, key, params) for key, params in items]
+    return [_checked(found, *item) for item in items]
 
 
-def _checked(found: dict[str, Task], key: str, params: Mapping[str, Any]) -> Checked:
+def _checked(
+    found: dict[str, Task], key: str, params: Mapping[str, Any], references: Mapping[str, list[Reference]]
+) -> Checked:
     from engine.describe import Checked
 
     try:
         task = found[key] if key in found else found.setdefault(key, tasks.task(key))
         problems = list(task.check(params))
+        if references and not problems and isinstance(task, ChecksReferences):
+            problems = list(task.check_references(params, references))
         return Checked(problems=problems, estimate=Estimate() if problems else task.estimate(params))
     except Exception as error:  # noqa: BLE001  a task's check may raise anything: the client says whose fault it is
         return Checked(error=tasks.told(error))
@@ -254,7 +262,7 @@ def _answer(what: str) -> int:
     if what == "--describe":
         made = msgspec.json.encode(catalogue())
     else:
-        question = msgspec.json.decode(sys.stdin.buffer.read(), type=list[tuple[str, dict[str, Any]]])
+        question = msgspec.json.decode(sys.stdin.buffer.read(), type=list[Question])
         made = msgspec.json.encode(checked(question))
     with os.fdopen(answer, "wb") as stdout:
         stdout.write(made)

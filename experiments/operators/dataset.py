@@ -149,19 +149,8 @@ def _require_room(path: Path, recipe: Recipe, sizes: Sizes) -> None:
 
 
 def _facts(found: data.Header) -> dict[str, object]:
-    recipe, sizes = found.recipe, found.sizes
-    return {
-        "system": recipe.system,
-        "range": list(recipe.range),
-        "grid": recipe.grid,
-        "dtype": recipe.dtype,
-        "seed": recipe.seed,
-        "samples": sizes.train,
-        "validation": sizes.validation,
-        "test": sizes.test,
-        "equation": find(recipe.system).equation,
-        "content_sha256": found.sha256,
-    }
+    own = {"equation": find(found.recipe.system).equation, "content_sha256": found.sha256}
+    return recipes.facts(found.recipe, found.sizes) | own
 
 
 TASK = DatasetTask()

@@ -3,8 +3,10 @@ dataset and for training on samples made on the spot."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 
 from engine.api import Params, Problem, Spec, describe_struct, settings
@@ -102,6 +104,47 @@ def recipe_of(params: Params) -> Recipe:
         dtype=common.dtype,
         seed=settings(_Data, params, "data.").seed,
     )
+
+
+def facts(recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
+    """What a list shows of a dataset of these samples."""
+    own = {**msgspec.structs.asdict(recipe), "range": list(recipe.range)}
+    return own | {COUNTS[split]: sizes.of(split) for split in SPLITS}
+
+
+def published(facts: Mapping[str, Any]) -> tuple[Recipe, Sizes]:
+    """Turns `facts` back. Raises KeyError or ValidationError where they are not of a dataset of operators."""
+    recipe = msgspec.convert({field: facts[field] for field in FIELDS}, Recipe)
+    return recipe, msgspec.convert({split: facts[COUNTS[split]] for split in SPLITS}, Sizes)
+
+
+FIELDS = {"system": "system", "range": "range", "grid": "grid", "dtype": "dtype", "seed": "data.seed"}
+"""The parameter that says each field of a recipe."""
+COUNTS: dict[Split, str] = {"train": "samples", "validation": "validation", "test": "test"}
+"""The parameter that says how many there are of each split."""
+
+
+def mismatches(dataset: str, there: Recipe, recipe: Recipe) -> list[Problem]:
+    """What keeps samples of this recipe from being read from a dataset: its record would say what is not so."""
+    return [
+        Problem(parameter, f"{_text(there, field)}, as the dataset {dataset} has", _text(recipe, field))
+        for field, parameter in FIELDS.items()
+        if getattr(there, field) != getattr(recipe, field)
+    ]
+
+
+def shortages(dataset: str, there: Sizes, sizes: Sizes) -> list[Problem]:
+    """What a dataset has too few samples for."""
+    return [
+        Problem(parameter, f"at most the {there.of(split)} that the dataset {dataset} has", str(sizes.of(split)))
+        for split, parameter in COUNTS.items()
+        if sizes.of(split) > there.of(split)
+    ]
+
+
+def _text(recipe: Recipe, field: str) -> str:
+    value = getattr(recipe, field)
+    return ":".join(f"{end:g}" for end in value) if field == "range" else str(value)
 
 
 def sizes_of(params: Params) -> Sizes:

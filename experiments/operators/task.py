@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from engine.api import (
     Estimate,
     Params,
     Problem,
+    Reference,
     Reporter,
     SpecError,
     TaskDescription,
@@ -17,7 +21,7 @@ from engine.api import (
 )
 from experiments.operators import metrics, mixture, models
 from experiments.operators import recipe as recipes
-from experiments.operators.mixture import Mixture
+from experiments.operators.mixture import Mixture, Part
 from experiments.operators.system import find, systems
 from experiments.operators.training import Fresh, Training, Tuning
 
@@ -111,6 +115,15 @@ class OperatorTask:
             problems.append(Problem(f"model.{p.field}" if own else "model", p.required, p.got, p.hint))
         return problems
 
+    def check_references(self, params: Params, found: Mapping[str, Sequence[Reference]], /) -> list[Problem]:
+        own = mixture.parts_of(params)[0]
+        problems = []
+        for there in found.get("data", ()):
+            problems += _unfit_data(there, own)
+        for there in found.get("init", ()):
+            problems += _unfit_start(there, own)
+        return problems
+
     def estimate(self, params: Params, /) -> Estimate:
         if params["mode"] not in FRESH:
             return Estimate()
@@ -127,6 +140,38 @@ class OperatorTask:
 
     def run(self, params: Params, reporter: Reporter, /) -> None:
         work.run(params, reporter)
+
+
+def _unfit_data(there: Reference, own: Part) -> list[Problem]:
+    """What keeps the run's own samples from being read from a dataset that is there or is yet to be made."""
+    if there.facts:
+        try:
+            recipe, sizes = recipes.published(there.facts)
+        except (KeyError, msgspec.ValidationError):
+            hint = "data import takes a file that the task dataset made"
+            return [Problem("data", "a dataset of operators", f"{there.name}, which is of another kind", hint)]
+    elif there.task == "dataset":
+        recipe, sizes = recipes.recipe_of(there.params), recipes.sizes_of(there.params)
+    else:
+        return [Problem("data", "a run of the task dataset", f"{there.name}, of the task {there.task}")]
+    return [
+        *recipes.mismatches(there.name, recipe, own.recipe),
+        *recipes.shortages(there.name, sizes, own.sizes),
+    ]
+
+
+def _unfit_start(there: Reference, own: Part) -> list[Problem]:
+    """What keeps a run from beginning with the weights of another, as far as that is known before they are read."""
+    if there.task != "operator":
+        return [Problem("init", "an operator run", f"{there.name}, of the task {there.task}")]
+    if there.params["mode"] not in FRESH:  # the size of the model is said by the first in the chain
+        return []
+    try:
+        key, spec = models.chosen(there.params)
+    except SpecError as error:
+        return list(error.problems)
+    unfit = models.find(key).unfit(spec, own.recipe.grid)
+    return [Problem("init", f"a model of {p.required}", f"{there.name} with {p.got} {p.field}", p.hint) for p in unfit]
 
 
 TASK = OperatorTask()

@@ -17,7 +17,7 @@ from experiments.operators.freezing import frozen
 from experiments.operators.generate import Samples
 from experiments.operators.mixture import Mixture, Part
 from experiments.operators.normalise import Inputs
-from experiments.operators.recipe import SPLITS, Recipe, Split
+from experiments.operators.recipe import SPLITS, Recipe, Split, mismatches
 from experiments.operators.sweep import Sweep
 from experiments.operators.system import find
 from experiments.operators.train import Forward, Parameters, Trainer, on_device
@@ -139,25 +139,14 @@ def _samples(part: Part, dataset: str, way: Way, reporter: Reporter) -> dict[Spl
     wanted = [(split, sizes.of(split)) for split in SPLITS if sizes.train or split == "test"]
     if dataset:
         path = reporter.dataset(dataset).path
-        _require_same(dataset, recipe, data.header(path).recipe)
+        if wrong := mismatches(dataset, data.header(path).recipe, recipe):
+            raise TaskError("; ".join(map(str, wrong)))
     elif way == "memory" or not sizes.train:
         return {split: generate.make(recipe, split, count, reporter.device) for split, count in wanted}
     else:
         path = data.made(reporter.folder / f"samples-{recipe.system}.h5", recipe, sizes, reporter.device)
     mapped = way != "memory"
     return {split: data.read(path, split, count, mapped=mapped and split == "train") for split, count in wanted}
-
-
-def _require_same(dataset: str, recipe: Recipe, found: Recipe) -> None:
-    """The run's record must say what it was trained on, so its parameters are to agree with the dataset."""
-    keys = {"system": "system", "range": "range", "grid": "grid", "dtype": "dtype", "seed": "data.seed"}
-    wrong = [
-        f"{key}: required {getattr(found, field)}, got {getattr(recipe, field)}"
-        for field, key in keys.items()
-        if getattr(found, field) != getattr(recipe, field)
-    ]
-    if wrong:
-        raise TaskError(f"data: the dataset {dataset} is another than these parameters say; {'; '.join(wrong)}")
 
 
 def _joined(sets: Sets, split: Split, names: tuple[str, ...]) -> Samples:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -16,6 +16,7 @@ from engine.api import (
     Estimate,
     Problem,
     Published,
+    Reference,
     Reporter,
     RunSpec,
     Spec,
@@ -65,6 +66,11 @@ class Walk:
         if params["steps"] == 666:
             raise RuntimeError("a check with a fault")
         return []
+
+    def check_references(self, params: Mapping[str, Any], found: Mapping[str, Sequence[Reference]], /) -> list[Problem]:
+        known = [f"{each.kind} {each.name} of {each.task} with {each.facts}" for each in found.get("data", ())]
+        far = [each for each in found.get("data", ()) if each.params["value"] > 100]
+        return [Problem("data", "one that is near", text) for text in known] if far else []
 
     def estimate(self, params: Mapping[str, Any], /) -> Estimate:
         return Estimate(seconds=params["steps"] * params["pause"])

@@ -171,6 +171,15 @@ def test_a_dataset_is_named_or_is_the_run_that_will_make_it(alone: Client) -> No
         alone.plan("walk", {"data": walk.id})
 
 
+def test_a_task_is_told_what_its_parameters_refer_to_and_may_refuse_it(alone: Client) -> None:
+    [far] = submit(alone, "grid", raw={"shelf": "far", "value": 200})
+    with pytest.raises(SpecError, match=f"data: required one that is near, got dataset {far.id} of grid with"):
+        alone.plan("walk", {"data": far.id})
+    submit(alone, "grid", raw={"shelf": "there", "value": 200}, resources=HERE)
+    with pytest.raises(SpecError, match=r"got dataset there of grid with \{'samples': 1\}"):
+        alone.plan("walk", {"data": "there"})
+
+
 def test_an_estimate_is_the_tasks(alone: Client) -> None:
     [answer] = alone.appraise(alone.plan("walk", {"steps": 10, "pause": 0.5}))
     assert answer.estimate.seconds == 5.0

@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 import torch
 
-from engine.api import Artifact, Task
+from engine.api import Artifact, Reference, Task
 from engine.errors import SpecError, TaskError
 from engine.recorder import Recorder
 from engine.schema import active, complete, label
@@ -102,13 +102,52 @@ def test_a_dataset_must_be_what_the_parameters_say_and_large_enough(run: Run) ->
     shelf = run(DATASET, SMALL | {"samples": "100"})
     named = PRETRAIN | {"data": "poisson-1-5-16x16"}
     with pytest.raises(
-        TaskError, match=r"range: required \(1.0, 5.0\), got \(5.0, 10.0\); data.seed: required 0, got 1"
+        TaskError, match=r"range: required 1:5, as the dataset poisson-1-5-16x16 has, got 5:10; data.seed: required 0"
     ):
         run(TASK, named | {"range": "5:10", "data.seed": "1"}, shelf=shelf)
     with pytest.raises(TaskError, match="required 101 train samples, got 100"):
         run(TASK, named | {"samples": "101"}, shelf=shelf)
     with pytest.raises(TaskError, match="required a dataset that exists"):
         run(TASK, named)
+
+
+def refused(found: dict[str, list[Reference]], **changed: str) -> list[str]:
+    params = complete(TASK.describe().schema, {"grid": "16", "samples": "100", **changed})
+    return [str(problem) for problem in TASK.check_references(params, found)]
+
+
+def test_a_dataset_that_does_not_fit_is_refused_at_submission(run: Run) -> None:
+    sizes = {"grid": "16", "samples": "100", "validation": "20", "test": "256"}
+    made = run(DATASET, sizes).shelf["poisson-1-5-16x16"]
+    there = Reference(kind="dataset", name="P", task="dataset", facts=made.facts)
+    coming = Reference(kind="dataset", name="P", task="dataset", params=complete(DATASET.describe().schema, sizes))
+    for reference in (there, coming):
+        found = {"data": [reference]}
+        assert refused(found, validation="20") == []
+        assert refused(found, samples="101", range="5:10", dtype="float64", **{"data.seed": "1"}) == [
+            "range: required 1:5, as the dataset P has, got 5:10",
+            "dtype: required float32, as the dataset P has, got float64",
+            "data.seed: required 0, as the dataset P has, got 1",
+            "samples: required at most the 100 that the dataset P has, got 101",
+            "validation: required at most the 20 that the dataset P has, got 256",
+        ]
+    foreign = Reference(kind="dataset", name="P", task="grid", facts={"samples": 1})
+    assert refused({"data": [foreign]})[0].startswith("data: required a dataset of operators, got P")
+    other = Reference(kind="dataset", name="r0001", task="pinn")
+    assert refused({"data": [other]}) == ["data: required a run of the task dataset, got r0001, of the task pinn"]
+
+
+def test_a_run_whose_model_does_not_fit_is_refused_at_submission() -> None:
+    tune = {"mode": "finetune", "init": "r1", "grid": "8"}
+    large = complete(TASK.describe().schema, {"mode": "pretrain", "model.modes": "8"})
+    assert refused({"init": [Reference(kind="run", name="r1", task="operator", params=large)]}, **tune) == [
+        "init: required a model of at most 4 on a 8 x 8 grid, got r1 with 8 modes (8 points carry 4 modes of each sign)"
+    ]
+    assert refused({"init": [Reference(kind="run", name="r1", task="pinn")]}, **tune) == [
+        "init: required an operator run, got r1, of the task pinn"
+    ]
+    chain = complete(TASK.describe().schema, tune)
+    assert refused({"init": [Reference(kind="run", name="r1", task="operator", params=chain)]}, **tune) == []
 
 
 def test_zero_shot_measures_the_weights_as_they_are(pretrained: Recorder, run: Run) -> None:
