@@ -240,10 +240,14 @@ class ChecksReferences(Protocol):
 
 
 class SuiteRun(Spec, frozen=True, kw_only=True):
-    """One run of a suite. Where a parameter marked as a reference is written `@key`, it means the run of that key."""
+    """One run of a suite. Where a parameter marked as a reference is written `@key`, it means the run of that key.
+
+    labels: what its tables and figures may name it by beside its parameters: {"method": "seq2seq Δt=0.1"}.
+    """
 
     key: str
     spec: RunSpec
+    labels: dict[str, Value] = {}
 
 
 class Published(Spec, frozen=True, kw_only=True):

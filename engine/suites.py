@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import planning, schema
-from engine.api import Problem, RunSpec, Suite, SuiteRun, TaskDescription
+from engine.api import Params, Problem, RunSpec, Suite, SuiteRun, Value
 from engine.errors import SpecError
 from engine.records import ENDED, RESUMABLE, Run, Status
 
@@ -29,11 +29,13 @@ _PREFERENCE = (
 class SuiteState(msgspec.Struct, frozen=True, kw_only=True):
     """The runs of a suite by key, in its order, as far as they are there.
 
+    params: the complete parameters of every run by key, of those that are missing too (references still by `@key`).
     started: the keys whose runs were submitted, resumed or retried just now; the others were there.
     """
 
     suite: Suite
     runs: dict[str, Run]
+    params: dict[str, dict[str, Value]] = {}
     started: tuple[str, ...] = ()
 
     @property
@@ -55,12 +57,13 @@ class SuiteState(msgspec.Struct, frozen=True, kw_only=True):
 def state(client: Client, suite: Suite) -> SuiteState:
     """What is there of a suite. Starts nothing. Raises SpecError for a suite that does not fit its tasks."""
     catalogue = client.describe()
+    params = _completed(catalogue, suite)
     runs: dict[str, Run] = {}
     for member in suite.runs:
-        spec = _resolved(suite, member, planning.described(catalogue, member.spec.task), runs)
+        spec = _resolved(suite, member, params[member.key], catalogue, runs)
         if spec and (found := _best(client.find_same(spec, catalogue))):
             runs[member.key] = _as_asked(found, spec)
-    return SuiteState(suite=suite, runs=runs)
+    return SuiteState(suite=suite, runs=runs, params=params)
 
 
 def start(client: Client, suite: Suite) -> SuiteState:
@@ -71,13 +74,14 @@ def start(client: Client, suite: Suite) -> SuiteState:
     Raises SpecError for a suite that does not fit its tasks, ServiceError.
     """
     catalogue = client.describe()
+    params = _completed(catalogue, suite)
     runs: dict[str, Run] = {}
     started: list[str] = []
     left = list(suite.runs)
     while left:
         ready = {}
         for member in left:
-            spec = _resolved(suite, member, planning.described(catalogue, member.spec.task), runs)
+            spec = _resolved(suite, member, params[member.key], catalogue, runs)
             if spec:
                 ready[member.key] = spec
         if not ready:
@@ -86,7 +90,19 @@ def start(client: Client, suite: Suite) -> SuiteState:
         runs |= {key: _as_asked(run, ready[key]) for key, run in begun.items()}
         left = [member for member in left if member.key not in ready]
     in_order = {member.key: runs[member.key] for member in suite.runs if member.key in runs}
-    return SuiteState(suite=suite, runs=in_order, started=tuple(started))
+    return SuiteState(suite=suite, runs=in_order, params=params, started=tuple(started))
+
+
+def _completed(known: Catalogue, suite: Suite) -> dict[str, dict[str, Value]]:
+    """Typed parameters with their defaults by key; runs that differ in their seed only are completed once."""
+    made: dict[bytes, dict[str, Value]] = {}
+    found = {}
+    for member in suite.runs:
+        work = msgspec.json.encode((member.spec.task, member.spec.params))
+        if work not in made:
+            made[work] = schema.complete(planning.described(known, member.spec.task).schema, member.spec.params)
+        found[member.key] = made[work]
+    return found
 
 
 def _as_asked(run: Run, spec: RunSpec) -> Run:
@@ -130,15 +146,16 @@ def _best(runs: Iterable[Run]) -> Run | None:
     return min(newest_first, key=lambda run: _PREFERENCE.index(run.status), default=None)
 
 
-def _resolved(suite: Suite, member: SuiteRun, description: TaskDescription, runs: Mapping[str, Run]) -> RunSpec | None:
-    """The spec with typed parameters and ids in place of `@key`; None while one of those has no run yet."""
-    spec = member.spec
-    params = schema.complete(description.schema, spec.params)
-    named = [(field, name) for field, _, name in schema.references(description.schema, params)]
+def _resolved(
+    suite: Suite, member: SuiteRun, params: Params, known: Catalogue, runs: Mapping[str, Run]
+) -> RunSpec | None:
+    """The spec with complete parameters and ids in place of `@key`; None while one of those has no run yet."""
+    spec, described = member.spec, planning.described(known, member.spec.task)
+    named = [(field, name) for field, _, name in schema.references(described.schema, params)]
     named += [("needs", name) for name in spec.needs]
     others = [(field, name, name[1:]) for field, name in named if name.startswith("@")]
-    known = {other.key for other in suite.runs}
-    if wrong := [(field, name) for field, name, key in others if key not in known]:
+    keys = {other.key for other in suite.runs} if others else set()
+    if wrong := [(field, name) for field, name, key in others if key not in keys]:
         raise SpecError(Problem(field, "the key of a run of this suite", name) for field, name in wrong)
     if any(key not in runs for _, _, key in others):
         return None
@@ -146,6 +163,6 @@ def _resolved(suite: Suite, member: SuiteRun, description: TaskDescription, runs
     plain = [need for need in spec.needs if not need.startswith("@")]
     return msgspec.structs.replace(
         spec,
-        params=schema.replace_references(description.schema, params, ids),
+        params=schema.replace_references(described.schema, params, ids),
         needs=tuple(dict.fromkeys([*plain, *ids.values()])),
     )

@@ -10,6 +10,7 @@ A row is a run's flat dict (`engine.filters.row`). Which runs enter a statistic,
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,15 +23,17 @@ from engine.cells import Cell, Kind, Measure, Rate
 from engine.errors import UnknownName
 from engine.filters import row as flat_row
 from engine.lazy import lazy_import
-from engine.records import Run, Status
+from engine.records import Status
 from engine.values import text
 
 if TYPE_CHECKING:
     import statistics
+
+    from engine.suites import SuiteState
 else:
     statistics = lazy_import("statistics")
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
 THRESHOLD = 0.1
 """A run succeeds when its relative L2 error is at most this, unless its suite says otherwise."""
@@ -40,6 +43,9 @@ JUDGED = "rel_l2"
 
 COUNTED = (Status.DONE, Status.DIVERGED, Status.FAILED)
 """Ends that say something of the method: these runs are the n of a statistic."""
+
+NOT_RUN = "not run"
+"""What stands for the status of a suite's run that is missing."""
 
 SPREAD = "± is the sample standard deviation (n - 1)"
 
@@ -180,12 +186,27 @@ def pivot(
     )
 
 
-def suite_table(table: SuiteTable, runs: Mapping[str, Run]) -> Table:
-    """The table of a suite over its runs by key, in the suite's order; runs that are not there yet are left out."""
-    rows = [flat_row(run) for key, run in runs.items() if key.startswith(table.runs)]
+def suite_rows(state: SuiteState, prefix: str = "") -> list[Row]:
+    """A row for each run of a suite whose key begins so, in the suite's order, with its labels.
+
+    One that is missing has its parameters, its seed and the status "not run".
+    """
+    rows: list[Row] = []
+    for member in state.suite.runs:
+        if member.key.startswith(prefix):
+            run = state.runs.get(member.key)
+            absent = {**state.params.get(member.key, {}), "seed": member.spec.seed, "status": NOT_RUN}
+            row = flat_row(run) if run else absent
+            row.update(member.labels)
+            rows.append(row)
+    return rows
+
+
+def suite_table(table: SuiteTable, rows: Sequence[Row]) -> Table:
+    """The table of a suite over its rows, in the suite's order."""
     values = [value for value in table.values if any(_has(flat, value) for flat in rows)] or list(table.values[:1])
-    for flat in rows:  # the first table is drawn before there is any figure
-        flat.update({key: None for key in (*table.rows, table.columns, *values) if key and not _has(flat, key)})
+    keys = [key for key in (*table.rows, table.columns, *values) if key]
+    rows = [_with(flat, keys) for flat in rows]  # the first table is drawn before there is any figure
     if table.columns:
         made = pivot(
             rows, table.rows, table.columns, values[0], threshold=table.threshold, title=table.title, ordered=False
@@ -202,6 +223,13 @@ def suite_table(table: SuiteTable, runs: Mapping[str, Run]) -> Table:
             extremes=False,
         )
     return msgspec.structs.replace(made, notes=(*((table.notes,) if table.notes else ()), *made.notes))
+
+
+def _with(row: Row, keys: Iterable[str]) -> Row:
+    """The row with nothing at the keys that it lacks."""
+    found = copy.copy(row)
+    found.update((key, None) for key in keys if not _has(row, key))
+    return found
 
 
 def differing(rows: Sequence[Row], keys: Iterable[str] | None = None) -> list[str]:

@@ -6,7 +6,8 @@ import pytest
 
 from engine import schema, tasks
 from engine.api import Suite
-from engine.tables import suite_table
+from engine.suites import SuiteState
+from engine.tables import suite_rows, suite_table
 
 KNOWN, BROKEN = tasks.suites()
 SUITES = {f"{key}-{scale}": suite for key, scales in KNOWN.items() for scale, suite in scales.items()}
@@ -29,8 +30,18 @@ def test_every_run_of_a_suite_is_accepted_by_its_task(suite: Suite) -> None:
             assert not name.startswith("@") or name[1:] in keys
 
 
+def state_of(suite: Suite) -> SuiteState:
+    """Before anything of it was run."""
+    params = {run.key: schema.complete(DESCRIBED[run.spec.task].schema, run.spec.params) for run in suite.runs}
+    return SuiteState(suite=suite, runs={}, params=params)
+
+
 @pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES.keys())
-def test_every_table_of_a_suite_takes_in_some_of_its_runs(suite: Suite) -> None:
+def test_every_table_of_a_suite_takes_in_runs_that_its_rows_and_columns_tell_apart(suite: Suite) -> None:
+    state = state_of(suite)
     for table in suite.tables:
-        assert any(run.key.startswith(table.runs) for run in suite.runs)
-        assert suite_table(table, {}).title == table.title
+        rows = suite_rows(state, table.runs)
+        assert rows, table.runs
+        keys = [key for key in (*table.rows, table.columns) if key]
+        assert [key for key in keys if not any(key in row for row in rows)] == []
+        assert suite_table(table, rows).title == table.title

@@ -4,11 +4,12 @@ import math
 
 import pytest
 
-from engine.api import RunSpec, SuiteTable
+from engine.api import RunSpec, Suite, SuiteRun, SuiteTable
 from engine.cells import Measure, Rate
 from engine.errors import UnknownName
 from engine.filters import row
 from engine.records import Run, Status
+from engine.suites import SuiteState
 from engine.tables import (
     best_cells,
     differing,
@@ -16,6 +17,7 @@ from engine.tables import (
     grouped,
     pivot,
     runs_table,
+    suite_rows,
     suite_table,
 )
 
@@ -162,6 +164,13 @@ def stored(key, status=Status.DONE, summary=None, **params):
     return key, Run(id=key, spec=RunSpec(task="pinn", params=params), status=status, summary=summary or {})
 
 
+def drawn(described, runs, absent=()):
+    members = tuple(SuiteRun(key=key, spec=run.spec) for key, run in runs.items())
+    suite = Suite(key="s", title="", summary="", runs=(*members, *absent))
+    params = {member.key: dict(member.spec.params) for member in suite.runs}
+    return suite_table(described, suite_rows(SuiteState(suite=suite, runs=runs, params=params), described.runs))
+
+
 def test_a_suite_table_keeps_the_order_of_the_suite_and_takes_only_its_own_runs():
     runs = dict(
         (
@@ -173,7 +182,7 @@ def test_a_suite_table_keeps_the_order_of_the_suite_and_takes_only_its_own_runs(
     described = SuiteTable(
         title="reaction", runs="pinn/", rows=("strategy",), values=("rel_l2",), threshold=0.05, notes="3 seeds"
     )
-    table = suite_table(described, runs)
+    table = drawn(described, runs)
     assert [row[0] for row in table.rows] == ["regular", "curriculum"]
     assert [row[-1] for row in table.rows] == [Rate(succeeded=0, of=1), Rate(succeeded=1, of=1)]
     assert table.title == "reaction"
@@ -185,7 +194,7 @@ def test_a_suite_table_with_columns_is_a_pivot_of_its_first_value():
         stored(f"op/{mode}/{samples}", summary={"rel_l2": error}, mode=mode, samples=samples)
         for mode, samples, error in (("scratch", 8, 0.8), ("scratch", 64, 0.2), ("finetune", 8, 0.1))
     )
-    table = suite_table(SuiteTable(title="t", runs="op/", rows=("mode",), columns="samples", values=("rel_l2",)), runs)
+    table = drawn(SuiteTable(title="t", runs="op/", rows=("mode",), columns="samples", values=("rel_l2",)), runs)
     assert [column.title for column in table.columns] == ["mode", "samples=8", "samples=64"]
     assert [row[0] for row in table.rows] == ["scratch", "finetune"]
 
@@ -193,7 +202,7 @@ def test_a_suite_table_with_columns_is_a_pivot_of_its_first_value():
 def test_a_suite_table_can_be_drawn_before_any_run_has_ended():
     runs = dict((stored("a", Status.RUNNING, mode="x"), stored("b", Status.QUEUED, mode="y")))
     for columns in ("", "samples"):
-        table = suite_table(SuiteTable(title="t", runs="", rows=("mode",), columns=columns, values=("rel_l2",)), runs)
+        table = drawn(SuiteTable(title="t", runs="", rows=("mode",), columns=columns, values=("rel_l2",)), runs)
         assert table.rows == ()
         assert "not counted: 1 running, 1 queued" in table.notes
 
@@ -207,5 +216,27 @@ def test_settings_of_runs_are_shown_as_set_even_where_a_figure_has_the_same_name
 def test_a_suite_table_has_means_alone_under_the_names_people_know():
     runs = dict([stored("a", summary={"rel_l2": 0.02, "seconds": 80.0}, strategy="curriculum")])
     described = SuiteTable(title="t", runs="", rows=("strategy",), values=("rel_l2", "seconds"), threshold=0.1)
-    titles = [column.title for column in suite_table(described, runs).columns]
+    titles = [column.title for column in drawn(described, runs).columns]
     assert titles == ["strategy", "n", "rel_l2", "time (s)", "succeeded"]
+
+
+def test_a_suites_runs_are_named_by_labels_and_those_that_are_missing_are_told():
+    key, found = stored("a/0", summary={"rel_l2": 0.02}, window=0.1)
+    runs = {key: found}
+    suite = Suite(
+        key="s",
+        title="",
+        summary="",
+        runs=(
+            SuiteRun(key=key, spec=found.spec, labels={"method": "seq2seq"}),
+            SuiteRun(key="a/1", spec=RunSpec(task="pinn", seed=1), labels={"method": "full"}),
+        ),
+    )
+    rows = suite_rows(SuiteState(suite=suite, runs=runs, params={"a/1": {"window": 1.0}}), "a/")
+    assert [(row["method"], row["window"], row["status"]) for row in rows] == [
+        ("seq2seq", 0.1, "done"),
+        ("full", 1.0, "not run"),
+    ]
+    table = suite_table(SuiteTable(title="t", runs="a/", rows=("method",), values=("rel_l2",)), rows)
+    assert [row[0] for row in table.rows] == ["seq2seq"]
+    assert "not counted: 1 not run" in table.notes

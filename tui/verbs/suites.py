@@ -193,13 +193,14 @@ def carry_out(session: Session, suite: Suite, *, again: str, json: bool) -> None
 
 def tables_of(state: SuiteState) -> list[Table]:
     """The suite's tables over the runs that are there, with where they come from."""
-    from engine.tables import suite_table
+    from engine.tables import suite_rows, suite_table
 
     meta = {
         "made by": made_by(),
         "suite": f"{state.suite.key} ({state.suite.scale}), {len(state.runs)} of {len(state.suite.runs)} runs",
     }
-    return [msgspec.structs.replace(suite_table(it, state.runs), meta=meta) for it in state.suite.tables]
+    tables = [suite_table(it, suite_rows(state, it.runs)) for it in state.suite.tables]
+    return [msgspec.structs.replace(table, meta=meta) for table in tables]
 
 
 def rendered(tables: list[Table], format: str) -> str:
