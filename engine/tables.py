@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 else:
     statistics = lazy_import("statistics")
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 THRESHOLD = 0.1
 """A run succeeds when its relative L2 error is at most this, unless its suite says otherwise."""
@@ -186,23 +186,23 @@ def pivot(
     )
 
 
-def suite_rows(state: SuiteState, prefix: str = "") -> list[Row]:
+def suite_rows(state: SuiteState, prefix: str = "") -> list[dict[str, Any]]:
     """A row for each run of a suite whose key begins so, in the suite's order, with its labels.
 
     One that is missing has its parameters, its seed and the status "not run".
     """
-    rows: list[Row] = []
+    rows: list[dict[str, Any]] = []
     for member in state.suite.runs:
         if member.key.startswith(prefix):
             run = state.runs.get(member.key)
             absent = {**state.params.get(member.key, {}), "seed": member.spec.seed, "status": NOT_RUN}
-            row = flat_row(run) if run else absent
+            row: dict[str, Any] = flat_row(run) if run else absent
             row.update(member.labels)
             rows.append(row)
     return rows
 
 
-def suite_table(table: SuiteTable, rows: Sequence[Row]) -> Table:
+def suite_table(table: SuiteTable, rows: Sequence[dict[str, Any]]) -> Table:
     """The table of a suite over its rows, in the suite's order."""
     values = [value for value in table.values if any(_has(flat, value) for flat in rows)] or list(table.values[:1])
     keys = [key for key in (*table.rows, table.columns, *values) if key]
@@ -225,7 +225,7 @@ def suite_table(table: SuiteTable, rows: Sequence[Row]) -> Table:
     return msgspec.structs.replace(made, notes=(*((table.notes,) if table.notes else ()), *made.notes))
 
 
-def _with(row: Row, keys: Iterable[str]) -> Row:
+def _with(row: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     """The row with nothing at the keys that it lacks."""
     found = copy.copy(row)
     found.update((key, None) for key in keys if not _has(row, key))

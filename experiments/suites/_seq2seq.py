@@ -1,0 +1,112 @@
+"""Training on all of time beside windows of it, over a coefficient: what Tab. 2, E.1 and E.2 of the paper share.
+
+Each in two settings: the authors', and ours. Windows share the evaluations that training on all of time may take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from engine.api import Published, Suite, SuiteFigure, SuiteTable
+from experiments.suites._pinn import AUTHORS, AUTHORS_WORDS, FIGURES, OURS, OURS_WORDS, SEEDS, SUCCEEDS, Params, runs
+
+FULL, SHORT, LONG = "full", "seq2seq Δt=0.05", "seq2seq Δt=0.1"
+WINDOWS = {SHORT: 0.05, LONG: 0.1}
+METHODS = (FULL, SHORT, LONG)
+
+Figures = Mapping[str, Mapping[float, tuple[float, ...]]]
+"""{method: {coefficient: (relative L2 error, mean absolute error where there is one)}}, as published."""
+
+
+def suite(
+    *,
+    key: str,
+    title: str,
+    summary: str,
+    system: Params,
+    coefficient: str,
+    coefficients: Sequence[float],
+    figures: Figures,
+    published_in: str,
+    closures: int,
+    points: int = 1000,
+    authors_windows: bool = True,
+    minutes: float,
+    scale: str,
+) -> Suite:
+    """closures: evaluations of a run in our setting. authors_windows: whether the windows are tried in theirs too."""
+    settings = {"authors": ({**AUTHORS, "points": points}, AUTHORS_WORDS, 0.0), "ours": ({**OURS}, OURS_WORDS, 1e-8)}
+    settings["ours"][0].update({"points": points, "optimizer.closures": closures})
+    made, tables, drawn = [], [], []
+    for setting, (params, words, target) in settings.items():
+        methods = METHODS if setting == "ours" or authors_windows else (FULL,)
+        for method in methods:
+            cap = params["optimizer.closures"]
+            assert isinstance(cap, int)
+            chosen = {**params, **_strategy(method, target, cap)}
+            for value in coefficients:
+                made += runs(
+                    f"{setting}/{method}/{value:g}",
+                    {**system, coefficient: value, **chosen},
+                    SEEDS[scale],
+                    {"method": method, "setting": setting},
+                    tag=key,
+                    smoke=scale == "smoke",
+                )
+        known = _published(figures, methods, coefficients)
+        more = f"; {points} points in all" if points != 1000 else ""
+        tables.append(
+            SuiteTable(
+                title=f"{title}: {words.partition(':')[0]}",
+                runs=f"{setting}/",
+                rows=(coefficient,),
+                columns="method",
+                values=FIGURES,
+                threshold=SUCCEEDS,
+                published=known,
+                published_in=published_in,
+                notes=f"{words}{more}; windows share the evaluations and the points",
+            )
+        )
+        drawn.append(
+            SuiteFigure(
+                title=f"{title}: {words.partition(':')[0]}",
+                runs=f"{setting}/",
+                x=coefficient,
+                value="rel_l2",
+                series=("method",),
+                published=tuple(figure for figure in known if figure.value == "rel_l2"),
+            )
+        )
+    return Suite(
+        key=key,
+        title=f"{title} ({published_in})",
+        summary=summary,
+        runs=tuple(made),
+        tables=tuple(tables),
+        figures=tuple(drawn),
+        minutes=minutes,
+        scale=scale,
+    )
+
+
+def _strategy(method: str, target: float, cap: int) -> Params:
+    if method == FULL:
+        return {"strategy": "regular"}
+    window = WINDOWS[method]
+    return {
+        "strategy": "seq2seq",
+        "strategy.window": window,
+        "strategy.target": target,
+        "strategy.closures": round(cap * window) - 1,
+    }
+
+
+def _published(figures: Figures, methods: Sequence[str], coefficients: Sequence[float]) -> tuple[Published, ...]:
+    return tuple(
+        Published(row=(value,), column=method, value=name, figure=figure)
+        for method in methods
+        for value, pair in figures.get(method, {}).items()
+        if value in coefficients
+        for name, figure in zip(("rel_l2", "abs_err"), pair, strict=False)
+    )

@@ -1,0 +1,123 @@
+"""How far curricula go: the figures that this project sets itself, on seeds that nothing was tuned on.
+
+Convection over β, reaction over ρ, reaction-diffusion over ν, each by a curriculum with the same network and optimiser.
+"""
+
+from __future__ import annotations
+
+from engine.api import SCALES, Suite, SuiteRun, SuiteTable
+from experiments.suites._pinn import FIGURES, OURS, OURS_WORDS, SUCCEEDS, Params, published, runs
+
+SEEDS = {"smoke": (100,), "quick": (100, 101, 102), "paper": tuple(range(100, 110))}
+MINUTES = {"smoke": 0.1, "quick": 15.0, "paper": 60.0}
+
+CONVECTION: Params = {
+    **OURS,
+    "system": "convection",
+    "strategy": "curriculum",
+    "strategy.step": 5.0,
+    "strategy.target": 1e-5,
+    "strategy.closures": 2500,
+    "optimizer.closures": 20_000,
+    "optimizer.target": 1e-7,
+}
+FAR: Params = {**CONVECTION, "optimizer.closures": 50_000}
+REACTION: Params = {
+    **OURS,
+    "system": "reaction",
+    "strategy": "curriculum",
+    "strategy.step": 1.0,
+    "strategy.target": 1e-5,
+    "strategy.closures": 500,
+    "optimizer.closures": 6000,
+    "optimizer.target": 1e-9,
+}
+REACTION_DIFFUSION: Params = {
+    **OURS,
+    "system": "reaction_diffusion",
+    "rho": 5.0,
+    "strategy": "curriculum",
+    "strategy.coefficient": "rho",
+    "strategy.step": 1.0,
+    "strategy.target": 1e-5,
+    "strategy.closures": 500,
+    "optimizer.closures": 4000,
+    "optimizer.target": 1e-8,
+}
+
+NEAR_GOALS = {20.0: 9.84e-3, 30.0: 2.02e-2, 40.0: 5.33e-2}
+FAR_GOALS = {50.0: 7.2e-3, 80.0: 6.9e-4}
+REACTION_GOALS = dict.fromkeys((5.0, 6.0, 7.0, 8.0, 9.0, 10.0), 2e-2)
+DIFFUSION_GOALS = dict.fromkeys((2.0, 3.0, 4.0, 5.0, 6.0), 1e-2)
+
+
+def at(scale: str) -> Suite:
+    smoke = scale == "smoke"
+
+    def group(name: str, params: Params, key: str, values: tuple[float, ...]) -> list[SuiteRun]:
+        return [
+            run
+            for value in values[: 1 if smoke else None]
+            for run in runs(f"{name}/{value:g}", {**params, key: value}, SEEDS[scale], tag="reach", smoke=smoke)
+        ]
+
+    return Suite(
+        key="reach",
+        title="How far curricula go: convection, reaction, reaction-diffusion",
+        summary="Errors by curriculum over β, ρ and ν beside the goals of this project, on fresh seeds",
+        runs=(
+            *group("convection", CONVECTION, "beta", tuple(NEAR_GOALS)),
+            *group("far", FAR, "beta", tuple(FAR_GOALS)[: 1 if scale == "quick" else None]),
+            *group("reaction", REACTION, "rho", tuple(REACTION_GOALS)),
+            *group("diffusion", REACTION_DIFFUSION, "nu", tuple(DIFFUSION_GOALS)),
+        ),
+        tables=(
+            SuiteTable(
+                title="Convection by curriculum over β",
+                runs="convection/",
+                rows=("beta",),
+                values=FIGURES,
+                threshold=SUCCEEDS,
+                published=published(NEAR_GOALS),
+                published_in="Tab. 1",
+                notes=f"{OURS_WORDS}, at most 20000 evaluations, steps of 5",
+            ),
+            SuiteTable(
+                title="Convection by curriculum, beyond the paper",
+                runs="far/",
+                rows=("beta",),
+                values=FIGURES,
+                threshold=SUCCEEDS,
+                published=published(FAR_GOALS),
+                published_in="published best",
+                statistic="median",
+                notes=f"{OURS_WORDS}, at most 50000 evaluations, steps of 5; β = 50: a plain PINN in float64 "
+                "(FP64 is All You Need, 2025); β = 80: the full recipe of jaxpi",
+            ),
+            SuiteTable(
+                title="Reaction by curriculum over ρ",
+                runs="reaction/",
+                rows=("rho",),
+                values=FIGURES,
+                threshold=SUCCEEDS,
+                published=published(REACTION_GOALS),
+                published_in="goal",
+                notes=f"{OURS_WORDS}, at most 6000 evaluations, steps of 1",
+            ),
+            SuiteTable(
+                title="Reaction-diffusion at ρ = 5 by curriculum over ρ",
+                runs="diffusion/",
+                rows=("nu",),
+                values=FIGURES,
+                threshold=SUCCEEDS,
+                published=published(DIFFUSION_GOALS),
+                published_in="goal",
+                notes=f"{OURS_WORDS}, at most 4000 evaluations, steps of 1",
+            ),
+        ),
+        minutes=MINUTES[scale],
+        scale=scale,
+    )
+
+
+SUITE = tuple(map(at, SCALES))
