@@ -10,6 +10,7 @@ from engine.api import lazy_import
 from experiments.models import mlp
 from experiments.models._points import PointModel
 from experiments.pinns.embeddings import Features
+from experiments.pinns.problem import System
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,3 +75,16 @@ def derivatives(
         return found[order]
 
     return {name: derivative(name.removeprefix("u").removeprefix("_")) for name in names}
+
+
+def residuals(
+    network: Network, system: System, coefficients: Any, flat: torch.Tensor, points: np.ndarray
+) -> np.ndarray:
+    """The residual at the points (n, axes), (n,), float64: to look at, without a gradient."""
+    axes, names, found = tuple(system.axes), system.derivatives(coefficients), []
+    for block in map(network.tensor, network.blocks(points)):
+        values = derivatives(network, axes, flat.detach(), block, names)
+        places = {axis: block[:, i] for i, axis in enumerate(axes)}
+        with torch.no_grad():
+            found.append(system.residual(coefficients, {**values, **places}))
+    return torch.cat(found).double().cpu().numpy()

@@ -6,7 +6,7 @@ along one axis), and automatic differentiation for everything else. Both give th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -26,6 +26,8 @@ else:
 
 
 class Objective(Protocol):
+    """The terms of an evaluation are plain mean squares; the loss weighs them, and the collocation points, too."""
+
     def __call__(self, flat: torch.Tensor) -> Evaluation: ...
 
 
@@ -34,8 +36,11 @@ def objective(network: Network, problem: Problem) -> Objective:
     return Fused(network, problem, channels) if channels else Automatic(network, problem)
 
 
-def _total(problem: Problem, terms: Mapping[str, float]) -> float:
-    return sum(problem.weights[term] * value for term, value in terms.items())
+class _MeanSquare(NamedTuple):
+    """Of residuals: as it is, and with the weights of the points."""
+
+    plain: float
+    weighted: float
 
 
 class _Placed(NamedTuple):
@@ -50,6 +55,9 @@ class _Placed(NamedTuple):
 
 class _Piece:
     """Some of the collocation points, and behind them the points of conditions, laid out in columns."""
+
+    point_weights: torch.Tensor | None = None
+    """Of the collocation points."""
 
     def __init__(self, network: Network, plan: Plan, collocation: np.ndarray, conditions: Sequence[Condition]) -> None:
         parts, self.inside = [collocation], len(collocation)
@@ -84,6 +92,9 @@ class Fused:
             _Piece(network, plan, chunk, () if i else problem.conditions)
             for i, chunk in enumerate(network.blocks(problem.collocation))
         ]
+        if problem.point_weights is not None:
+            for piece, weights in zip(self._pieces, network.blocks(problem.point_weights), strict=True):
+                piece.point_weights = network.tensor(weights)
         layouts = [piece.layout for piece in self._pieces]
         workspace = Workspace(network.spec, layouts, self._weights.flat)
         for piece in self._pieces:
@@ -96,17 +107,20 @@ class Fused:
     def __call__(self, flat: torch.Tensor) -> Evaluation:
         with torch.no_grad():
             self._weights.load(flat)
-            terms = dict.fromkeys(self._problem.terms, 0.0)
+            terms, weighted = dict.fromkeys(self._problem.terms, 0.0), 0.0
             for piece in self._pieces:
                 piece.block.forward()
                 piece.block.seed.zero_()
-                terms["residual"] += self._residual(piece)
+                residual = self._residual(piece)
+                terms["residual"] += residual.plain
+                weighted += residual.weighted
                 for placed in piece.placed:
                     terms[placed.condition.term] += self._condition(piece.block, placed)
                 piece.block.backward()
-            return Evaluation(_total(self._problem, terms), self._weights.collected(), terms)
+            loss = self._problem.loss({**terms, "residual": weighted})
+            return Evaluation(loss, self._weights.collected(), terms)
 
-    def _residual(self, piece: _Piece) -> float:
+    def _residual(self, piece: _Piece) -> _MeanSquare:
         """The part of the mean square residual that these points make; its derivatives go into the seed."""
         block, inside, count = piece.block, piece.inside, len(self._problem.collocation)
         arguments = {name: block.part(block.output, c)[:inside] for name, c in self._read.items()}
@@ -115,6 +129,8 @@ class Fused:
         for c, factor in self._plan.linear:
             residual.add_(block.part(block.output, c)[:inside], alpha=factor)
         seed = residual * (2 * self._problem.weights["residual"] / count)
+        if piece.point_weights is not None:
+            seed.mul_(piece.point_weights)
         for c, factor in self._plan.linear:
             block.part(block.seed, c)[:inside].add_(seed, alpha=factor)
         if nonlinear is not None:
@@ -122,7 +138,10 @@ class Fused:
             for c, slope in zip(self._read.values(), slopes, strict=True):
                 if slope is not None:
                     block.part(block.seed, c)[:inside].add_(slope)
-        return float(residual.dot(residual)) / count
+        plain = float(residual.dot(residual)) / count
+        if piece.point_weights is None:
+            return _MeanSquare(plain, plain)
+        return _MeanSquare(plain, float((residual * piece.point_weights).dot(residual)) / count)
 
     def _nonlinear(self, arguments: dict[str, torch.Tensor], points: torch.Tensor) -> torch.Tensor | None:
         """The nonlinear part of the residual; `arguments` become leaves to differentiate it by."""
@@ -156,6 +175,7 @@ class Automatic:
         self._network, self._problem = network, problem
         self._axes = tuple(problem.system.axes)
         self._collocation = network.tensor(problem.collocation)
+        self._point_weights = None if problem.point_weights is None else network.tensor(problem.point_weights)
         self._conditions = [
             (
                 condition,
@@ -170,16 +190,19 @@ class Automatic:
         with torch.enable_grad():
             leaf = flat.detach().requires_grad_()
             terms = dict.fromkeys(self._problem.terms, leaf.new_zeros(()))
-            terms["residual"] = self._residual(leaf).square().mean()
+            squares = self._residual(leaf).square()
+            terms["residual"] = squares.mean()
             for condition, points, minus, target in self._conditions:
                 difference = self._derivative(leaf, points, condition.derivative) - target
                 if minus is not None:
                     difference = difference - self._derivative(leaf, minus, condition.derivative)
                 terms[condition.term] = terms[condition.term] + difference.square().mean()
-            loss = torch.stack([self._problem.weights[term] * value for term, value in terms.items()]).sum()
+            weighted = squares.mean() if self._point_weights is None else (squares * self._point_weights).mean()
+            minimised = {**terms, "residual": weighted}
+            loss = torch.stack([self._problem.weights[term] * value for term, value in minimised.items()]).sum()
             (gradient,) = torch.autograd.grad(loss, leaf)
         values = {term: value.item() for term, value in terms.items()}
-        return Evaluation(_total(self._problem, values), gradient, values)
+        return Evaluation(self._problem.loss({**values, "residual": weighted.item()}), gradient, values)
 
     def _residual(self, flat: torch.Tensor) -> torch.Tensor:
         system, c = self._problem.system, self._problem.coefficients

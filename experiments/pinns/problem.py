@@ -115,6 +115,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
     The loss is the sum over terms of weight · mean square: of the residual over the collocation points (n, axes), and
     of each condition over its points.
+
+    point_weights: (n,), factors of the squares in the mean over the collocation points; they are in the loss and its
+        gradient, and the term "residual" that is reported beside them is without.
     """
 
     system: System
@@ -122,10 +125,25 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     collocation: np.ndarray
     conditions: tuple[Condition, ...]
     weights: Mapping[str, float]
+    point_weights: np.ndarray | None = None
 
     @property
     def terms(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(["residual", *(condition.term for condition in self.conditions)]))
+
+    def loss(self, terms: Mapping[str, float]) -> float:
+        """The weighted sum of mean squares."""
+        return sum(self.weights[term] * value for term, value in terms.items())
+
+    def alone(self, term: str) -> Problem:
+        """The problem of one term of the loss, by its weight."""
+        weights = {name: weight if name == term else 0.0 for name, weight in self.weights.items()}
+        return msgspec.structs.replace(self, weights=weights)
+
+    def part(self, chosen: np.ndarray) -> Problem:
+        """The problem on some of its collocation points, given by their numbers."""
+        weights = None if self.point_weights is None else self.point_weights[chosen]
+        return msgspec.structs.replace(self, collocation=self.collocation[chosen], point_weights=weights)
 
 
 def pose(
@@ -136,9 +154,11 @@ def pose(
     n_initial: int,
     n_boundary: int,
     residual_weight: float = 1.0,
+    initial_weight: float = 1.0,
+    boundary_weight: float = 1.0,
 ) -> Problem:
     """The problem on these collocation points, with evenly spaced points for its conditions."""
-    weights = {"residual": residual_weight, "initial": 1.0, "boundary": 1.0}
+    weights = {"residual": residual_weight, "initial": initial_weight, "boundary": boundary_weight}
     return Problem(
         system=system,
         coefficients=coefficients,

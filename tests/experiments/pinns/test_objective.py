@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,7 @@ from engine.api import Spec, discover
 from experiments.models import mlp
 from experiments.pinns import network as module
 from experiments.pinns.field import Field
-from experiments.pinns.network import Network
+from experiments.pinns.network import Network, residuals
 from experiments.pinns.objective import Automatic, Fused, objective
 from experiments.pinns.plan import plan
 from experiments.pinns.problem import System
@@ -181,3 +182,43 @@ def test_a_field_is_the_value_of_the_network(
     flat = weights_of(network)
     expected = mlp.forward(network.spec, flat, torch.from_numpy(points), 1)[:, 0].numpy()
     np.testing.assert_allclose(Field(network, points)(flat), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["convection", "burgers_forced", "wave"])
+def test_weights_of_points_are_in_the_loss_and_its_gradient_and_not_in_the_terms(
+    name: str, monkeypatch: pytest.MonkeyPatch, network_of: Make, weights_of: Make, problem_of: Make
+) -> None:
+    """Fast passes, block by block, and automatic differentiation, against the residual at each point."""
+    monkeypatch.setattr(module, "BLOCK", 40)
+    system, network = ALL[name], network_of()
+    plain, flat = problem_of(system, system.coefficients()), weights_of(network)
+    weights = np.random.default_rng(1).random(len(plain.collocation))
+    weighted = msgspec.structs.replace(plain, point_weights=weights)
+    fast, slow = objective(network, weighted)(flat), Automatic(network, weighted)(flat)
+    assert difference(fast.gradient, slow.gradient) < 1e-13
+    assert fast.loss == pytest.approx(slow.loss, rel=1e-13)
+    terms = objective(network, plain)(flat).terms
+    assert fast.terms == pytest.approx(dict(terms), rel=1e-12) == dict(slow.terms)
+    found = residuals(network, system, plain.coefficients, flat, plain.collocation)
+    assert np.mean(found**2) == pytest.approx(terms["residual"], rel=1e-12)
+    assert fast.loss == pytest.approx(plain.loss({**terms, "residual": np.mean(weights * found**2)}), rel=1e-12)
+
+
+def test_a_term_alone_is_its_part_of_the_loss(network_of: Make, weights_of: Make, problem_of: Make) -> None:
+    system, network = MADE["burgers_forced"], network_of()
+    problem, flat = problem_of(system, Coefficients()), weights_of(network)
+    whole = objective(network, problem)(flat)
+    alone = [objective(network, problem.alone(term))(flat) for term in problem.terms]
+    assert sum(at.loss for at in alone) == pytest.approx(whole.loss, rel=1e-13)
+    assert difference(sum(at.gradient for at in alone[1:]) + alone[0].gradient, whole.gradient) < 1e-13
+
+
+def test_batches_that_make_up_all_points_make_up_the_loss(network_of: Make, weights_of: Make, problem_of: Make) -> None:
+    system, network = MADE["burgers_forced"], network_of()
+    problem, flat = problem_of(system, Coefficients()), weights_of(network)
+    problem = msgspec.structs.replace(problem, point_weights=np.linspace(0, 1, len(problem.collocation)))
+    whole = objective(network, problem)(flat)
+    parts = np.split(np.random.default_rng(2).permutation(len(problem.collocation)), 3)
+    batches = [objective(network, problem.part(part))(flat) for part in parts]
+    assert np.mean([at.loss for at in batches]) == pytest.approx(whole.loss, rel=1e-13)
+    assert difference(sum(at.gradient for at in batches[1:]) + batches[0].gradient, 3 * whole.gradient) < 1e-13
