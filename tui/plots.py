@@ -149,6 +149,33 @@ def _band(members: Sequence[Curve], quantity: str) -> Series:
     )
 
 
+def solution_plot(arrays: Mapping[str, np.ndarray]) -> Plot:
+    """A function of time: reference and prediction, (t,) each, and the observations (n, 2) that it was trained on."""
+    shown = (("reference", palette.SKY), ("predicted", palette.ORANGE))
+    series = [Series(name, arrays["t"], arrays[name], colour=colour) for name, colour in shown if name in arrays]
+    if "observations" in arrays:
+        t, u = arrays["observations"].T
+        series.append(Series("observed", t, u, colour=palette.GREEN, kind="points"))
+    return Plot(series=tuple(series), title="u(t)", x=Axis("t"))
+
+
+def error_plot(arrays: Mapping[str, np.ndarray]) -> Plot:
+    """The error of a function of time, (t,)."""
+    return Plot(
+        series=(Series("error", arrays["t"], arrays["error"], colour=palette.VERMILLION, in_legend=False),),
+        title=" ".join(["error", relative_error(arrays)]).rstrip(),
+        x=Axis("t"),
+    )
+
+
+def relative_error(arrays: Mapping[str, np.ndarray]) -> str:
+    """The relative L2 error in words; empty without a reference that is not 0."""
+    import numpy as np
+
+    size = float(np.sqrt(np.mean(arrays["reference"] ** 2))) if "reference" in arrays else 0.0
+    return f"rel L2 {float(np.sqrt(np.mean(arrays['error'] ** 2))) / size:.1e}" if size else ""
+
+
 class Transfer(NamedTuple):
     """One operator run in the comparison: its mode, the number of examples it saw, and its error on the test set."""
 

@@ -1,4 +1,4 @@
-"""Predicted, reference and error of a solution side by side."""
+"""Predicted, reference and error of a solution: fields side by side, or a function of time as curves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.containers import Container
 
+from tui.plots import error_plot, relative_error, solution_plot
 from tui.raster.spec import Field
+from tui.widgets.chart import Chart
 from tui.widgets.heatmap import Heatmap
 
 if TYPE_CHECKING:
@@ -19,30 +21,45 @@ NAMES = ("predicted", "reference", "error")
 
 
 class FieldsView(Container):
-    """Three heatmaps; predicted and reference share their colours, the error has its own about zero."""
+    """Three heatmaps; predicted and reference share their colours, the error has its own about zero.
+
+    Of a function of time alone, two charts in their place: prediction, reference and observations, and the error.
+    """
 
     DEFAULT_CSS = """
     FieldsView { layout: vertical; height: 1fr; }
     FieldsView.-across { layout: horizontal; }
     FieldsView.-across Heatmap { margin-right: 1; }
+    FieldsView Chart { display: none; }
+    FieldsView.-curves Heatmap { display: none; }
+    FieldsView.-curves Chart { display: block; }
     """
 
     def compose(self) -> ComposeResult:
         for name in NAMES:
             yield Heatmap(id=name, empty="no fields stored yet" if name == NAMES[0] else "")
+        yield Chart(id="solution")
+        yield Chart(id="difference")
 
     _arrays: Mapping[str, np.ndarray] = {}
     _sample = ""
 
     def show(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """arrays: predicted, reference, error (rows, columns), those that there are; drawn with x to the right.
+        """arrays: predicted, reference, error (rows, columns), those that there are; drawn with x to the right. Or
+        all of them over `t` alone.
 
         Where there are more under a prefix (`worst_error`), those are of another sample, for `next_sample`.
         """
         self._arrays = arrays
         if self._sample not in self.samples:
             self._sample = ""
-        self._plot()
+        curves = "t" in arrays and all(name in arrays and arrays[name].ndim == 1 for name in NAMES)
+        self.set_class(curves, "-curves")
+        if curves:
+            self.query_one("#solution", Chart).plot(solution_plot(arrays))
+            self.query_one("#difference", Chart).plot(error_plot(arrays))
+        else:
+            self._plot()
 
     @property
     def samples(self) -> list[str]:
@@ -74,12 +91,7 @@ class FieldsView(Container):
         for field in both:
             fields[field.title] = Field(field.title, field.values, limits=limits)
         if "error" in drawn:
-            import numpy as np
-
-            size = float(np.sqrt(np.mean(drawn["reference"] ** 2))) if "reference" in drawn else 0.0
-            share = float(np.sqrt(np.mean(drawn["error"] ** 2))) / size if size else float("nan")
-            note = f"rel L2 {share:.1e}" if share == share else ""
-            fields["error"] = Field("error", drawn["error"], colours="diverging", note=note)
+            fields["error"] = Field("error", drawn["error"], colours="diverging", note=relative_error(drawn))
         return fields
 
 

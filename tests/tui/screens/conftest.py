@@ -147,8 +147,10 @@ def drawn(until: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None
 
     async def drawn(pilot: Pilot[Any]) -> None:
         def fresh(view: FrameView) -> bool:
+            if not view.size:  # not on the screen
+                return True
             done = not view._stale and not view._drawing
-            return done and (not view.size or (view.frame is not None and view.frame.width == view.size.width))
+            return done and view.frame is not None and view.frame.width == view.size.width
 
         await pilot.pause(0.3)
         await until(pilot, lambda: all(map(fresh, pilot.app.screen.query(FrameView))))

@@ -1,8 +1,12 @@
+"""What a solution is drawn as: fields of x and t in colours, a function of time as curves."""
+
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from textual.app import App, ComposeResult
 
+from tui.widgets.chart import Chart
 from tui.widgets.fields_view import FieldsView
 from tui.widgets.heatmap import Heatmap
 
@@ -11,41 +15,53 @@ class Fields(App[None]):
     def compose(self) -> ComposeResult:
         yield FieldsView()
 
-    def titles(self) -> list[str]:
-        shown = [heatmap.field for heatmap in self.query(Heatmap)]
-        return [field.title for field in shown if field is not None]
+
+def solution(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    reference = np.cos(6 * np.linspace(0, 1, shape[-1])) * np.ones(shape)
+    predicted = 0.9 * reference
+    return {
+        "predicted": predicted,
+        "reference": reference,
+        "error": predicted - reference,
+        "t": np.linspace(0, 1, shape[-1]),
+    }
 
 
-def sample(size: float) -> dict[str, np.ndarray]:
-    reference = np.eye(4)
-    return {"predicted": reference * (1 + size), "reference": reference, "error": reference * size}
+@pytest.fixture
+def app() -> Fields:
+    return Fields()
 
 
-async def test_the_fields_of_each_sample_are_seen_in_turn() -> None:
-    arrays = {"x": np.arange(4.0), "errors": np.ones(9), "errors_max_error": np.ones(9), **sample(0.1)}
-    arrays |= {f"worst_{name}": values for name, values in sample(0.5).items()}
-    app = Fields()
-    async with app.run_test(size=(60, 40)):
-        view = app.query_one(FieldsView)
-        view.next_sample()  # there is none yet
-        view.show(arrays)
-        assert view.samples == ["", "worst_"]
-        assert app.titles() == ["predicted", "reference", "error"]
-        view.next_sample()
-        assert app.titles() == ["predicted, worst", "reference, worst", "error, worst"]
-        error = app.query_one("#error", Heatmap).field
-        assert error is not None and error.note == "rel L2 5.0e-01"
-        view.show(arrays)  # newer ones: of the same sample
-        assert app.titles()[0] == "predicted, worst"
-        view.next_sample()
-        assert app.titles() == ["predicted", "reference", "error"]
-        view.show(sample(0.2))
-        view.next_sample()
-        assert app.titles() == ["predicted", "reference", "error"]
+def shown(app: Fields, kind: type) -> list[str]:
+    return [str(widget.id) for widget in app.query(kind) if widget.display and widget.size.width]
 
 
-async def test_what_is_not_there_is_not_drawn() -> None:
-    app = Fields()
-    async with app.run_test(size=(60, 40)):
-        app.query_one(FieldsView).show({"predicted": np.eye(4)})
-        assert app.titles() == ["predicted"]
+async def test_a_function_of_time_is_drawn_as_curves_with_its_observations(app: Fields) -> None:
+    async with app.run_test(size=(60, 24)) as pilot:
+        observed = np.array([[0.1, 1.0], [0.2, 0.5]])
+        app.query_one(FieldsView).show({**solution((80,)), "observations": observed})
+        await pilot.pause()
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert (shown(app, Heatmap), shown(app, Chart)) == ([], ["solution", "difference"])
+        above, below = app.query(Chart)
+        assert [(series.label, series.kind) for series in above.content.series] == [
+            ("reference", "line"),
+            ("predicted", "line"),
+            ("observed", "points"),
+        ]
+        assert above.content.series[-1].x.tolist() == [0.1, 0.2]
+        assert below.content.title == "error rel L2 1.0e-01"
+        drawn = "".join(above.render_line(y).text for y in range(above.size.height))
+        assert "observed" in drawn and "■" in drawn
+
+
+async def test_a_field_of_x_and_t_is_drawn_in_colours(app: Fields) -> None:
+    async with app.run_test(size=(60, 24)) as pilot:
+        app.query_one(FieldsView).show(solution((80,)))
+        app.query_one(FieldsView).show({**solution((20, 30)), "x": np.linspace(0, 1, 20)})
+        await pilot.pause()
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert (shown(app, Heatmap), shown(app, Chart)) == (["predicted", "reference", "error"], [])
+        assert app.query_one("#error", Heatmap).field.note == "rel L2 1.0e-01"  # type: ignore[union-attr]
