@@ -11,7 +11,7 @@ import re
 import time
 import unicodedata
 
-from rich.cells import cell_len, split_graphemes
+from rich.cells import cell_len, chop_cells, split_graphemes
 
 from tui import palette
 
@@ -169,6 +169,17 @@ def truncate(text: str, cells: int) -> str:
         if kept > room:
             return text[:start] + palette.glyph("ellipsis")
     return text
+
+
+def wrap(text: str, cells: int) -> list[str]:
+    """Lines of at most that many cells, broken between words; a word that is wider than a line is cut."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and cell_len(f"{lines[-1]} {word}") <= cells:
+            lines[-1] += f" {word}"
+        else:
+            lines += chop_cells(word, cells) if cell_len(word) > cells > 1 else [word]
+    return lines
 
 
 def fit(text: str, cells: int, align: str = "left") -> str:

@@ -164,5 +164,19 @@ def test_truncation_counts_cells_not_letters() -> None:
     assert text.truncate("e\u0301e\u0301e\u0301", 2) == "e\u0301…"
 
 
+@given(st.text(), st.integers(2, 40))
+def test_wrapped_text_keeps_its_letters_and_stays_within_the_width(anything: str, cells: int) -> None:
+    words = text.clean(anything)
+    lines = text.wrap(words, cells)
+    assert "".join(lines).replace(" ", "") == "".join(words.split())
+    assert all(text.width(line) <= cells for line in lines)
+
+
+def test_text_is_wrapped_between_words() -> None:
+    assert text.wrap("data: the dataset r000b is another", 20) == ["data: the dataset", "r000b is another"]
+    assert text.wrap("漢字" * 5, 8) == ["漢字漢字", "漢字漢字", "漢字"]
+    assert text.wrap("", 8) == []
+
+
 def test_alignment() -> None:
     assert [text.fit("ab", 5, align) for align in ("left", "right", "center")] == ["ab   ", "   ab", " ab  "]

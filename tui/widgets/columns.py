@@ -134,11 +134,16 @@ def memory(value: float | None, _cells: int) -> Cell:
     return text.size(value)
 
 
-def state(value: tuple[str, str], _cells: int) -> Cell:
-    """(status, detail): the glyph in its colour, then what is to be said of it (`● β=20`), or else the status."""
+def state(value: tuple[str, str], cells: int) -> Cell:
+    """(status, detail): the glyph in its colour, then what is to be said of it (`● β=20`).
+
+    The status in its place where there is nothing to be said, or more than there is room for.
+    """
     status, detail = value
     mark, colour = palette.status(status)
-    return [(mark, colour), (" " + text.shown(detail or status), "")]
+    said = text.shown(detail)
+    fits = 0 < text.width(said) <= cells - text.width(mark) - 1
+    return [(mark, colour), (" " + (said if fits else text.shown(status)), "")]
 
 
 def trend(values: Sequence[float] | None, cells: int) -> Cell:

@@ -22,19 +22,25 @@ _FIGURES = (
 class RunCard(Lines):
     """`show` a run, or None. What does not fit is left out from the bottom."""
 
+    _live: LiveRun | None = None
+
     def show(self, live: LiveRun | None) -> None:
-        self.set_lines(list(_lines(live)) if live else [])
+        self._live = live
+        self.set_lines(list(_lines(live, self.content_size.width)) if live else [])
+
+    def on_resize(self) -> None:
+        self.show(self._live)
 
 
-def _lines(live: LiveRun) -> Iterator[Line]:
+def _lines(live: LiveRun, width: int) -> Iterator[Line]:
     run = live.run
     mark, colour = palette.status(run.status)
     yield [(f"{run.id} ", "strong"), (f"{mark} {run.status}", colour), (f"  {text.duration(live.seconds)}", "muted")]
     yield [(text.shown(run.label), "")]
     if run.reason:
-        yield [(text.shown(run.reason), "muted")]
+        yield from _wrapped(run.reason, width, "muted")
     for warning in run.warnings:
-        yield [(f"{palette.glyph('warning')} {text.shown(warning)}", palette.ORANGE)]
+        yield from _wrapped(f"{palette.glyph('warning')} {warning}", width, palette.ORANGE)
     shown = [(words, live.figure(name)) for name, words in _FIGURES]
     for words, value in shown:
         if value is not None:
@@ -45,7 +51,12 @@ def _lines(live: LiveRun) -> Iterator[Line]:
         if words:
             yield [(f"{name:<15}", "muted"), (text.shown(words), "")]
     if run.note:
-        yield [(text.shown(run.note), "muted")]
+        yield from _wrapped(run.note, width, "muted")
+
+
+def _wrapped(words: str, width: int, role: str) -> Iterator[Line]:
+    for line in text.wrap(text.shown(words), width):
+        yield [(line, role)]
 
 
 def _figure(value: float) -> str:

@@ -82,6 +82,7 @@ def test_sorting_numbers_and_words_together_does_not_fail() -> None:
         (columns.quiet, "note", [("note", "muted")]),
         (columns.state, ("done", ""), [("✓", palette.GREEN), (" done", "")]),
         (columns.state, ("running", "β=20"), [("●", palette.SKY), (" β=20", "")]),
+        (columns.state, ("lost", "host gone"), [("?", palette.status("lost")[1]), (" lost", "")]),
         (columns.trend, (1.0, 10.0), [("▁▇", "muted")]),
     ],
 )
