@@ -16,6 +16,7 @@ WORDS = {
     "loss_residual": "residual",
     "loss_initial": "initial",
     "loss_boundary": "boundary",
+    "loss_data": "data",
     "rel_l2": "rel L2",
     "rel_l2_stage": "rel L2, stage",
     "validation_rel_l2": "rel L2, validation",

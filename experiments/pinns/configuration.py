@@ -12,6 +12,7 @@ from msgspec import Meta
 from engine.api import Broken, Params, Problem, Spec, SpecError, describe_struct, discover, settings
 from experiments.models._points import PointModel
 from experiments.pinns.embeddings import Embedding, Features
+from experiments.pinns.observations import Data
 from experiments.pinns.optimizers import Optimizer
 from experiments.pinns.problem import System
 from experiments.pinns.samplers import Sampler
@@ -42,6 +43,9 @@ class Points(Spec, frozen=True, kw_only=True):
     residual_weight: Annotated[
         float, Meta(gt=0, description="Weight λ of the residual in the loss", extra_json_schema={"x-symbol": "λ"})
     ] = msgspec.field(default=1.0, name="lambda")
+    physics: Annotated[
+        bool, Meta(description="The loss asks for the equation and its conditions; if not, for the observations alone")
+    ] = True
     dtype: Annotated[
         Literal["float64", "float32"], Meta(description="Precision of points, weights and derivatives")
     ] = "float64"
@@ -177,6 +181,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     embedding_settings: Any
     sampler: Sampler
     points: Points
+    data: Data
     weights: Weights
 
     @property
@@ -214,6 +219,7 @@ def properties() -> dict[str, dict[str, Any]]:
         **describe_struct(Weights),
         "sampler": SAMPLER.describe(),
         **describe_struct(Points),
+        **describe_struct(Data, "data."),
     }
 
 
@@ -236,6 +242,7 @@ def read(params: Params) -> Configuration:
             parts[name] = part(partial(settings, struct, params, kind.prefix))
     parts["limits"] = part(partial(settings, Limits, params, OPTIMIZER.prefix))
     parts["points"] = part(partial(settings, Points, params))
+    parts["data"] = part(partial(settings, Data, params, "data."))
     parts["weights"] = part(partial(settings, Weights, params))
     if problems:
         raise SpecError(problems)

@@ -68,8 +68,11 @@ class Prediction:
 
 
 class Monitor:
-    def __init__(self, network: Network, system: System, target: Any) -> None:
+    """observations: a table of where u was observed and what, (n, axes + 1), to be shown with the fields; or None."""
+
+    def __init__(self, network: Network, system: System, target: Any, observations: np.ndarray | None = None) -> None:
         self._network, self._system, self._target = network, system, target
+        self._observations = {} if observations is None else {"observations": observations}
         self.grid = grid_of(system)
         self._some = self.grid.every(**STRIDES)
         self._curve = Prediction(network, self._some.points)
@@ -125,11 +128,11 @@ class Monitor:
         }
 
     def fields(self, judgement: Judgement) -> dict[str, np.ndarray]:
-        """What is looked at, in single precision: predicted, reference, error over the axes, and these."""
+        """What is looked at, in single precision: predicted, reference, error over the axes; these; observations."""
         error = judgement.predicted - judgement.reference
         arrays = {"predicted": judgement.predicted, "reference": judgement.reference, "error": error}
         axes = {**self.grid.axes, "t": self.grid.axes["t"][: error.shape[-1]]}
-        return {name: array.astype(np.float32) for name, array in {**arrays, **axes}.items()}
+        return {name: array.astype(np.float32) for name, array in {**arrays, **axes, **self._observations}.items()}
 
     def judge(self, flat: torch.Tensor, coefficients: Any, window: tuple[float, float] | None = None) -> Judgement:
         """Against the solution at these coefficients, on the whole grid or up to the end of a window."""
@@ -145,18 +148,19 @@ class Monitor:
         )
 
 
-def doubts(loss: float, residual: float, fresh: float, rel_l2: float) -> list[str]:
+def doubts(loss: float, residual: float, fresh: float, rel_l2: float, *, physics: bool = True) -> list[str]:
     """Why a low loss is not success here, in words; nothing where there is no doubt.
 
-    residual, fresh: the mean square residual at the training points and at points that were not trained.
+    residual, fresh: the mean square residual at the training points and at points that were not trained. physics:
+    whether it was trained at all.
     """
     found = []
     if loss <= LOW_LOSS and rel_l2 > LARGE_ERROR:
+        met = "meets the equation at the points" if physics else "fits the observations"
         found.append(
-            f"the loss is low ({loss:.1e}) but the relative L2 error is {rel_l2:.2g}: "
-            "it meets the equation at the points and is not its solution"
+            f"the loss is low ({loss:.1e}) but the relative L2 error is {rel_l2:.2g}: it {met} and is not the solution"
         )
-    if loss <= LOW_LOSS < fresh and fresh > PARTED * residual:
+    if physics and loss <= LOW_LOSS < fresh and fresh > PARTED * residual:
         found.append(
             f"the loss is low ({loss:.1e}) but the mean square residual is {fresh:.1e} on fresh points and "
             f"{residual:.1e} on those trained: the error hides between the points, of which there are too few"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.api import Estimate, Params, Problem, Reporter, SpecError, TaskDescription, lazy_import
-from experiments.pinns import configuration
+from experiments.pinns import configuration, observations
 from experiments.pinns.configuration import Configuration
 
 if TYPE_CHECKING:
@@ -21,11 +21,12 @@ MOST_MEMORY = 8e9
 
 METRICS = {
     "rel_l2": "relative L2 error against the target's solution, on part of the grid; at the end on all of it",
-    "loss": "what is minimised: λ · mean square residual + mean square errors of the conditions",
+    "loss": "what is minimised: λ · mean square residual + mean square errors of conditions and observations",
     "rel_l2_stage": "relative L2 error against the solution at the stage's own coefficients",
     "loss_residual": "mean square residual of the PDE at the collocation points",
     "loss_initial": "mean square error of the initial condition",
     "loss_boundary": "mean square error of the boundary conditions",
+    "loss_data": "mean square error of the observations",
     "abs_err": "mean absolute error on the grid: 256 x 100, or 1,000 of an ODE",
     "linf": "largest error on the grid",
     "fresh_residual": "mean square residual at points that were not trained",
@@ -56,6 +57,7 @@ class Pinn:
         return [
             *chosen.strategy.check(chosen.strategy_settings, chosen.target),
             *chosen.embedding.check(chosen.embedding_settings, chosen.system),
+            *observations.check(chosen.data, chosen.system, physics=chosen.points.physics),
             *_check_memory(chosen),
         ]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from engine.api import Diverged, Reporter, TaskError, lazy_import
-from experiments.pinns import weights
+from experiments.pinns import observations, weights
 from experiments.pinns.configuration import Configuration
 from experiments.pinns.monitor import Monitor, doubts
 from experiments.pinns.network import Network, derivatives
@@ -32,7 +32,7 @@ else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
 
-WEIGHTS, TRAINING_POINTS, FRESH_POINTS, FEATURES = range(4)
+WEIGHTS, TRAINING_POINTS, FRESH_POINTS, FEATURES, OBSERVATIONS = range(5)
 """Purposes of random numbers, each with generators of its own."""
 
 LARGE = 64e6
@@ -89,7 +89,15 @@ class Training:
         self._saves_stages = (
             configuration.optimizer.memory(configuration.optimizer_settings, configuration.size) < LARGE
         )
-        self._monitor = Monitor(self._network, configuration.system, configuration.coefficients)
+        self._observed = observations.observe(
+            configuration.system, configuration.coefficients, configuration.data, self._rng(OBSERVATIONS)
+        )
+        self._monitor = Monitor(
+            self._network,
+            configuration.system,
+            configuration.coefficients,
+            self._observed.table if configuration.data.points else None,
+        )
         self._done: list[Trained] = []
         self._settled: list[tuple[float, np.ndarray]] = []
         """Of windows of time that are done: their end, and the parameters that predict u up to there."""
@@ -178,7 +186,7 @@ class Training:
         (start, end), (first, last) = system.axes["t"], self._job.system.axes["t"]
         share = (end - start) / (last - first)
         count = max(1, round(points.points * share))
-        return pose(
+        problem = pose(
             system,
             stage.coefficients,
             self._job.sampler.points(system.axes, count, self._rng(purpose, number)),
@@ -186,6 +194,7 @@ class Training:
             n_boundary=min(points.n_boundary, max(2, round(points.n_boundary * share))),
             residual_weight=points.residual_weight,
         )
+        return observations.added(problem, self._observed, self._job.data, physics=points.physics)
 
     def _part(self, stage: Stage) -> System:
         """The system over the stage's window, which starts from what is predicted there."""
@@ -303,7 +312,8 @@ class Training:
         with self._monitor.timed():
             judgement = self._monitor.judge(self._minimiser.x, self._job.coefficients)
             fresh = self._fresh_residual(last, len(self._done) - 1)
-            for doubt in doubts(at.loss, at.terms["residual"], fresh, judgement.rel_l2):
+            physics = self._job.points.physics
+            for doubt in doubts(at.loss, at.terms["residual"], fresh, judgement.rel_l2, physics=physics):
                 self._reporter.warn(doubt)
             if lost:
                 self._reporter.warn(lost)

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
     from engine.report import Report
 
-QUANTITIES = ("loss", "loss_residual", "loss_initial", "loss_boundary", "rel_l2", "rel_l2_stage", "validation_rel_l2")
+QUANTITIES = (
+    *("loss", "loss_residual", "loss_initial", "loss_boundary", "loss_data"),
+    *("rel_l2", "rel_l2_stage", "validation_rel_l2"),
+)
 TABS = ("stages", "settings", "provenance", "log")
 _WIDE = 100
 """Cells from which the fields have room beside the curves."""
