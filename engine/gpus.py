@@ -28,13 +28,17 @@ class GpuProcess(msgspec.Struct, frozen=True):
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
-    """One GPU. Memory in bytes; `memory_used` is what processes use, without what the driver keeps for itself."""
+    """One GPU. Memory in bytes; `memory_used` is what processes use, without what the driver keeps for itself.
+
+    `used` is the share of the last second or so in which it computed; None where the driver does not tell.
+    """
 
     index: int
     uuid: str
     name: str
     memory_total: int
     memory_used: int = 0
+    used: float | None = None
     processes: tuple[GpuProcess, ...] = ()
 
     @property
@@ -90,12 +94,17 @@ def _described(pynvml: Any, index: int) -> Gpu:
         running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
     except pynvml.NVMLError:  # not told to everybody
         running = []
+    try:
+        used = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
+    except pynvml.NVMLError:  # not told of parts of a GPU
+        used = None
     return Gpu(
         index=index,
         uuid=pynvml.nvmlDeviceGetUUID(handle),
         name=pynvml.nvmlDeviceGetName(handle),
         memory_total=memory.total,
         memory_used=memory.used,
+        used=used,
         processes=tuple(GpuProcess(process.pid, process.usedGpuMemory or 0) for process in running),
     )
 

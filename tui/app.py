@@ -18,12 +18,13 @@ from textual.screen import Screen
 
 from tui import palette
 from tui.keymap import KEYMAP
-from tui.messages import FeedFailed, FeedMessage, RunsChanged, ShelfChanged
+from tui.messages import FeedFailed, FeedMessage, GpusSeen, RunsChanged, ShelfChanged
 from tui.screens.base import FeedScreen
 from tui.widgets.theme import THEME
 
 if TYPE_CHECKING:
     from engine.client import Client
+    from engine.gpus import Gpu
     from engine.records import Run, Shelved
     from engine.tables import Row
     from tui.feed import Feed
@@ -64,6 +65,7 @@ class Library:
         """How many runs are in which state."""
         self.datasets: tuple[Shelved, ...] = ()
         self.models: tuple[Shelved, ...] = ()
+        self.gpus: tuple[Gpu, ...] = ()
         self.complete = False
         """Whether the store was read once."""
         self.marks: tuple[str, ...] = ()
@@ -93,6 +95,8 @@ class Library:
                 self.mark(run for run in self.marks if run in self.runs)
         elif isinstance(message, ShelfChanged):
             self.datasets, self.models = message.datasets, message.models
+        elif isinstance(message, GpusSeen):
+            self.gpus = message.gpus
 
 
 class SciMLApp(App[None]):
@@ -154,7 +158,7 @@ class SciMLApp(App[None]):
             gc.freeze()
             gc.enable()
 
-    on_runs_changed = on_shelf_changed = on_metrics_grew = on_feed_failed = _tell
+    on_runs_changed = on_shelf_changed = on_metrics_grew = on_gpus_seen = on_feed_failed = _tell
 
     # keys that work everywhere
 

@@ -1,8 +1,9 @@
 """The thread that reads the store and tells the app what changed. Nothing else in the app waits for a file.
 
 It opens the store. Then, every tick, it asks the catalogue for what changed, looks at the evidence of active runs,
-reads on in the streams of active and of watched runs, and posts messages. Screens read columns from `report(run)`,
-which is safe for threads. What a tick costs depends on what changed and what is active, not on how many runs there are.
+reads on in the streams of active and of watched runs, and posts messages; every few seconds it looks at the GPUs.
+Screens read columns from `report(run)`, which is safe for threads. What a tick costs depends on what changed and what
+is active, not on how many runs there are.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from engine.errors import ScimlError, UnknownName
+from engine import gpus
+from engine.errors import ScimlError, ServiceError, UnknownName
 from engine.records import ACTIVE, WAITING, Run
 from engine.report import Report
 from engine.store.stream import tail
 from tui.live import TREND, LiveRun
-from tui.messages import FeedFailed, FeedMessage, MetricsGrew, RunsChanged, ShelfChanged
+from tui.messages import FeedFailed, FeedMessage, GpusSeen, MetricsGrew, RunsChanged, ShelfChanged
 
 if TYPE_CHECKING:
     from engine.client import Client
@@ -27,6 +29,8 @@ GROW = 0.5
 """Seconds between two readings of the streams: nobody reads figures that change faster, and each costs bytes."""
 SETTLE = 1.0
 """Seconds between two looks at the evidence of active runs."""
+GPUS = 2.0
+"""Seconds between two looks at the GPUs."""
 SUPERVISE = 5.0
 """Seconds between two looks at whether the scheduler is there while runs wait."""
 RETRY = 1.0
@@ -58,7 +62,9 @@ class Feed(threading.Thread):
         self._troubles: dict[str, str] = {}
         """What cannot be read or done at present, by run: it does not keep the others from being read."""
         self._told = ""
-        self._grew = self._settled_at = self._supervised = float("-inf")
+        self._grew = self._settled_at = self._supervised = self._gpus_seen = float("-inf")
+        self._has_gpus = True
+        """Whether this machine may have some."""
         self._complete = False
 
     # for screens, from any thread
@@ -126,6 +132,8 @@ class Feed(threading.Thread):
     def _tick(self, client: Client) -> None:
         paused, due = self._paused.is_set() and self._complete, time.monotonic() - self._grew >= GROW
         if not paused:
+            if self._complete:  # after the first runs are shown
+                self._look_at_gpus()
             self._follow(client, due)
             self._supervise(client)
         elif found := self._hold(self._trends(client)):
@@ -200,6 +208,18 @@ class Feed(threading.Thread):
                 client.ensure_scheduler()
             except ScimlError as error:
                 self._troubles[_SCHEDULER] = str(error)
+
+    def _look_at_gpus(self) -> None:
+        if not self._has_gpus or time.monotonic() - self._gpus_seen < GPUS:
+            return
+        self._gpus_seen = time.monotonic()
+        try:
+            found = gpus.inventory()
+        except ServiceError:  # the driver does not answer: `doctor` says so, and it may come back
+            return
+        self._has_gpus = bool(found)
+        if found:
+            self._post(GpusSeen(tuple(found)))
 
     def _renewed(self, record: Run) -> LiveRun:
         before = self._live.get(record.id)

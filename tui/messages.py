@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from engine.gpus import Gpu
     from engine.records import Shelved
     from tui.live import LiveRun
 
@@ -46,6 +47,17 @@ class ShelfChanged(FeedMessage):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, ShelfChanged)
+
+
+class GpusSeen(FeedMessage):
+    """What the GPUs of this machine do now; never told where there are none."""
+
+    def __init__(self, gpus: tuple[Gpu, ...]) -> None:
+        super().__init__()
+        self.gpus = gpus
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, GpusSeen)
 
 
 class FeedFailed(FeedMessage):

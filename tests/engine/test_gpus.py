@@ -46,6 +46,7 @@ def test_a_real_gpu_is_described(monkeypatch):
     found = gpus.inventory()
     assert found[0].uuid.startswith("GPU-") and found[0].name
     assert 0 <= found[0].memory_used < found[0].memory_total
+    assert found[0].used is None or 0 <= found[0].used <= 1
 
 
 @pytest.mark.parametrize(

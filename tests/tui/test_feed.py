@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.api import RunSpec
 from engine.client import Client
 from engine.errors import StoreError
+from engine.gpus import Gpu
 from engine.paths import Home
 from engine.records import Run, Status
 from engine.reporter import RunReporter
 from engine.store.catalog import Catalog
 from tui.feed import Feed
-from tui.messages import FeedFailed, FeedMessage, MetricsGrew, RunsChanged
+from tui.messages import FeedFailed, FeedMessage, GpusSeen, MetricsGrew, RunsChanged
 
 
 def wait(holds: Callable[[], Any], seconds: float = 30) -> Any:
@@ -155,3 +157,18 @@ def test_while_paused_nothing_is_told_and_afterwards_everything(
     assert run.id not in told.runs
     told.feed.pause(False)
     wait(lambda: run.id in told.runs)
+
+
+def test_the_gpus_are_told_of_after_the_runs_and_not_where_there_are_none(listen, tmp_path, monkeypatch):
+    file = tmp_path / "gpus.json"
+    file.write_bytes(msgspec.json.encode([Gpu(index=0, uuid="GPU-1", name="H100", memory_total=80, used=0.9)]))
+    monkeypatch.setenv("SCIML_TUI_GPUS", str(file))
+    told = listen().complete()
+    first = wait(lambda: told.of(GpusSeen))[0]
+    assert [(gpu.name, gpu.used) for gpu in first.gpus] == [("H100", 0.9)]
+    assert told.messages.index(first) > told.messages.index(told.of(RunsChanged)[0])
+
+    file.write_text("[]")
+    none = listen().complete()
+    wait(lambda: not none.feed._has_gpus)
+    assert none.of(GpusSeen) == []

@@ -8,8 +8,9 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from tui.keymap import KEYMAP
-from tui.messages import FeedFailed, FeedMessage
+from tui.messages import FeedFailed, FeedMessage, GpusSeen
 from tui.widgets.footer import Footer
+from tui.widgets.gpu_meter import Gpu
 from tui.widgets.status_line import StatusLine
 from tui.wire import LeanCompositor
 
@@ -55,7 +56,7 @@ class FeedScreen(Screen[None]):
         if not self.query(StatusLine):  # not composed yet, then it will be resumed and show all there is; or leaving
             return
         self._tell_bar()
-        if not isinstance(message, FeedFailed):
+        if not isinstance(message, (FeedFailed, GpusSeen)):
             self.changed(message)
 
     def on_screen_resume(self) -> None:
@@ -65,6 +66,7 @@ class FeedScreen(Screen[None]):
     def _tell_bar(self) -> None:
         bar = self.query_one(StatusLine)
         bar.set_counts(self.sciml.library.counts)
+        bar.set_gpus([Gpu(f"gpu{gpu.index}", gpu.used) for gpu in self.sciml.library.gpus])
         bar.set_notice(", ".join(self.sciml.notices))
 
 

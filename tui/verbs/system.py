@@ -12,12 +12,12 @@ from tui.session import Session
 from tui.text import age, percent, shown, size
 from tui.verbs.options import Json
 
-GPU_HEAD: tuple[Text, ...] = ("gpu", "name", "memory used", "of", "leased", "to")
-GPU_ALIGNS: tuple[Align, ...] = ("right", "left", "right", "right", "right", "left")
+GPU_HEAD: tuple[Text, ...] = ("gpu", "name", "used", "memory used", "of", "leased", "to")
+GPU_ALIGNS: tuple[Align, ...] = ("right", "left", "right", "right", "right", "right", "left")
 
 
 def gpus(ctx: typer.Context, json: Json = False) -> None:
-    """List GPUs. Their memory, and the runs that they are leased to."""
+    """List GPUs. How busy they are, their memory, and the runs that they are leased to."""
     from engine.gpus import inventory, leases
 
     session: Session = ctx.obj
@@ -34,6 +34,7 @@ def gpus(ctx: typer.Context, json: Json = False) -> None:
                     "name": gpu.name,
                     "memory_total": gpu.memory_total,
                     "memory_used": gpu.memory_used,
+                    "used": gpu.used,
                     "leased": taken.get(gpu.uuid, 0.0),
                     "runs": holders[gpu.uuid],
                 }
@@ -48,6 +49,7 @@ def gpus(ctx: typer.Context, json: Json = False) -> None:
         [
             str(gpu.index),
             shown(gpu.name),
+            percent(gpu.used),
             size(gpu.memory_used),
             size(gpu.memory_total),
             percent(taken.get(gpu.uuid, 0.0)),

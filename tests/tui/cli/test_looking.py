@@ -261,10 +261,10 @@ def test_a_live_table_that_does_not_fit_keeps_what_goes_on():
 
 
 def test_gpus_are_listed_with_what_they_hold(call, empty, tmp_path, monkeypatch):
-    gpu = Gpu(index=0, uuid="GPU-1", name="H100", memory_total=80_000_000_000, memory_used=2_000_000_000)
+    gpu = Gpu(index=0, uuid="GPU-1", name="H100", memory_total=80_000_000_000, memory_used=2_000_000_000, used=0.5)
     (tmp_path / "gpus.json").write_bytes(msgspec.json.encode([gpu]))
     monkeypatch.setenv("SCIML_TUI_GPUS", str(tmp_path / "gpus.json"))
-    assert call("gpus", home=empty).lines[1].split() == ["0", "H100", "2.0", "GB", "80", "GB", "0%"]
+    assert call("gpus", home=empty).lines[1].split() == ["0", "H100", "50%", "2.0", "GB", "80", "GB", "0%"]
     assert call("gpus", "--json", home=empty).json[0]["memory_used"] == 2_000_000_000
 
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 
 from engine.client import Client
+from engine.gpus import Gpu
 from engine.paths import Home
 from tui.app import SciMLApp
 from tui.raster.spec import Plot
@@ -14,6 +16,7 @@ from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.run_table import RunTable
+from tui.widgets.status_line import StatusLine
 
 Make = Callable[..., SciMLApp]
 Until = Callable[..., Awaitable[None]]
@@ -131,3 +134,18 @@ def test_runs_snapshot(make_app: Make, until: Until, drawn: Until, snap_compare:
         await drawn(pilot)
 
     assert snap_compare(make_app(), terminal_size=size, run_before=settle)
+
+
+async def test_the_bar_says_what_the_gpus_do_on_every_screen(
+    make_app: Make, until: Until, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gpus.json").write_bytes(
+        msgspec.json.encode([Gpu(index=n, uuid=f"GPU-{n}", name="H100", memory_total=1, used=n * 0.91) for n in (0, 1)])
+    )
+    monkeypatch.setenv("SCIML_TUI_GPUS", str(tmp_path / "gpus.json"))
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        for key in ("3", "1"):
+            await pilot.press(key)
+            await until(pilot, lambda: "gpu1" in app.screen.query_one(StatusLine).render_line(0).text)
+            assert "gpu0 idle  gpu1 ▇▇▇▇▇▃ 91%  ✓13 ✗1" in app.screen.query_one(StatusLine).render_line(0).text
