@@ -96,7 +96,7 @@ _KNOWN = {
 def runs_table(rows: Sequence[Row], columns: Sequence[str], title: str = "runs") -> Table:
     """One row a run. Raises UnknownName for a column that none of the runs has."""
     _require(rows, columns)
-    made = tuple(_column(key, [row.get(key) for row in rows], is_setting(key, rows)) for key in columns)
+    made = tuple(titled(key, [row.get(key) for row in rows], is_setting(key, rows)) for key in columns)
     return Table(title=title, columns=made, rows=tuple(tuple(row.get(key) for key in columns) for row in rows))
 
 
@@ -118,29 +118,29 @@ def grouped(
     Raises UnknownName for a key or value that none of the runs has.
     """
     _require(rows, [*by, *values])
-    rate = threshold is not None and any(_has(row, judged) for row in rows)
-    groups = _groups(_counted(rows), by, ordered)
-    columns = [_column(key, [key_values[i] for key_values in groups], True) for i, key in enumerate(by)]
+    judges = threshold is not None and any(_has(row, judged) for row in rows)
+    groups = _groups(counted(rows), by, ordered)
+    columns = [titled(key, [key_values[i] for key_values in groups], True) for i, key in enumerate(by)]
     columns.append(Column(key="n", kind="integer"))
     for value in values:
         columns += _value_columns(value, best=len(by) == 1)[: None if extremes else 1]
-    if rate:
+    if judges:
         columns.append(Column(key="succeeded", kind="rate"))
 
     def cells(members: Sequence[Row]) -> list[Cell]:
         made: list[Cell] = [len(members)]
         for value in values:
-            finite = _finite(members, value)
-            made.append(_measure(finite, len(members)))
+            found = finite(members, value)
+            made.append(measure(found, len(members)))
             if extremes:
-                made += [min(finite, default=None), statistics.median(finite) if finite else None]
-        return [*made, _rate(members, judged, threshold)] if rate and threshold is not None else made
+                made += [min(found, default=None), statistics.median(found) if found else None]
+        return [*made, rate(members, judged, threshold)] if judges and threshold is not None else made
 
     return Table(
         title=title or f"{', '.join(values)} by {', '.join(by) or 'all runs'}",
         columns=tuple(columns),
         rows=tuple((*key_values, *cells(members)) for key_values, members in groups.items()),
-        notes=_notes(rows, values, judged if rate else "", threshold),
+        notes=_notes(rows, values, judged if judges else "", threshold),
     )
 
 
@@ -159,11 +159,11 @@ def pivot(
     With a threshold, a last column says how many runs of the row succeeded.
     """
     _require(rows, [*index, columns, value])
-    counted = _counted(rows)
-    across = sorted({_frozen(row.get(columns)) for row in counted}, key=_order)
-    groups = _groups(counted, index, ordered)
+    known = counted(rows)
+    across = sorted({frozen(row.get(columns)) for row in known}, key=_order)
+    groups = _groups(known, index, ordered)
     name = columns.rpartition(".")[2]
-    made = [_column(key, [key_values[i] for key_values in groups], True) for i, key in enumerate(index)]
+    made = [titled(key, [key_values[i] for key_values in groups], True) for i, key in enumerate(index)]
     made += [
         Column(key=f"{name}={_at(at)}", header=f"{name}={_at(at)}", kind="measure", best=len(index) == 1)
         for at in across
@@ -173,10 +173,10 @@ def pivot(
 
     def cells(members: Sequence[Row]) -> Iterable[Cell]:
         for at in across:
-            here = [row for row in members if _frozen(row.get(columns)) == at]
-            yield _measure(_finite(here, value), len(here)) if here else None
+            here = [row for row in members if frozen(row.get(columns)) == at]
+            yield measure(finite(here, value), len(here)) if here else None
         if threshold is not None:
-            yield _rate(members, value, threshold)
+            yield rate(members, value, threshold)
 
     return Table(
         title=title or f"{value} by {columns}",
@@ -235,7 +235,7 @@ def _with(row: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 def differing(rows: Sequence[Row], keys: Iterable[str] | None = None) -> list[str]:
     """The keys whose values are not the same in all rows, in their order; a missing key counts as None."""
     candidates = dict.fromkeys(keys if keys is not None else (key for row in rows for key in row))
-    return [key for key in candidates if len({_frozen(row.get(key)) for row in rows}) > 1]
+    return [key for key in candidates if len({frozen(row.get(key)) for row in rows}) > 1]
 
 
 def flat(table: Table) -> tuple[list[str], list[list[Any]]]:
@@ -294,9 +294,12 @@ def is_setting(key: str, rows: Sequence[Row]) -> bool:
     return _has(having, f"param.{key}") and having[key] is having[f"param.{key}"]
 
 
-def _column(key: str, values: Sequence[Any], exact: bool) -> Column:
+def titled(key: str, values: Sequence[Any], exact: bool, kind: Kind | None = None) -> Column:
+    """A column under the name and the unit that people know, of the kind that its values are of, or of this one."""
     if key in _KNOWN:
-        return _KNOWN[key]
+        return msgspec.structs.replace(_KNOWN[key], kind=kind) if kind else _KNOWN[key]
+    if kind:
+        return Column(key=key, kind=kind)
     there = [value for value in values if value is not None]
     numbers = bool(there) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in there)
     if not numbers:
@@ -315,20 +318,22 @@ def _value_columns(value: str, best: bool) -> list[Column]:
     ]
 
 
-def _counted(rows: Iterable[Row]) -> list[Row]:
+def counted(rows: Iterable[Row]) -> list[Row]:
+    """The runs that are the n of a statistic."""
     return [row for row in rows if row["status"] in COUNTED]
 
 
 def _groups(rows: Iterable[Row], by: Sequence[str], ordered: bool) -> dict[tuple[Any, ...], list[Row]]:
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault(tuple(_frozen(row.get(key)) for key in by), []).append(row)
+        groups.setdefault(tuple(frozen(row.get(key)) for key in by), []).append(row)
     if not ordered:
         return groups
     return dict(sorted(groups.items(), key=lambda item: [_order(value) for value in item[0]]))
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
+    """As a key of groups: lists as tuples."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -344,24 +349,26 @@ def _at(value: Any) -> str:
     return "–" if value is None else text(value)
 
 
-def _finite(rows: Iterable[Row], value: str) -> list[float]:
+def finite(rows: Iterable[Row], value: str) -> list[float]:
     """The values of the done runs that are finite numbers."""
     found = (row.get(value) for row in rows if row["status"] == Status.DONE)
     return [v for v in found if isinstance(v, int | float) and math.isfinite(v)]
 
 
-def _measure(finite: Sequence[float], of: int) -> Measure:
-    n = len(finite)
+def measure(values: Sequence[float], of: int) -> Measure:
+    """Mean and spread of the finite values that `of` runs gave."""
+    n = len(values)
     return Measure(
-        mean=float(statistics.mean(finite)) if n else None,
-        std=float(statistics.stdev(finite)) if n > 1 else None,
+        mean=float(statistics.mean(values)) if n else None,
+        std=float(statistics.stdev(values)) if n > 1 else None,
         n=n,
         of=of,
     )
 
 
-def _rate(rows: Sequence[Row], judged: str, threshold: float) -> Rate:
-    return Rate(succeeded=sum(value <= threshold for value in _finite(rows, judged)), of=len(rows))
+def rate(rows: Sequence[Row], judged: str, threshold: float) -> Rate:
+    """How many of the runs that count have a figure up to the threshold."""
+    return Rate(succeeded=sum(value <= threshold for value in finite(rows, judged)), of=len(rows))
 
 
 def _notes(rows: Sequence[Row], values: Sequence[str], judged: str, threshold: float | None) -> tuple[str, ...]:
@@ -372,7 +379,7 @@ def _notes(rows: Sequence[Row], values: Sequence[str], judged: str, threshold: f
     bad = Counter(str(row["status"]) for row in rows if row["status"] in (Status.DIVERGED, Status.FAILED))
     for value in values:
         done = sum(row["status"] == Status.DONE for row in rows)
-        if missing := done - len(_finite(rows, value)):
+        if missing := done - len(finite(rows, value)):
             bad[f"done without a finite {value}"] += missing
     if bad:
         notes.append(f"in n, but not in means: {_listed(bad)}")

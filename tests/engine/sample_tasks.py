@@ -21,6 +21,7 @@ from engine.api import (
     RunSpec,
     Spec,
     Suite,
+    SuiteFigure,
     SuiteRun,
     SuiteTable,
     TaskDescription,
@@ -201,8 +202,16 @@ def _walks(scale: str, seeds: int) -> Suite:
         published=(Published(row=(0.5,), figure=9.0), Published(row=(4.0,), figure=5.0)),
         notes="positions",
     )
+    figure = SuiteFigure(title="ends", runs="", x="drift.speed", value="x", log_y=False, published=table.published)
     return Suite(
-        key="walks", title="Walks", summary="For tests.", runs=tuple(runs), tables=(table,), scale=scale, minutes=0.1
+        key="walks",
+        title="Walks",
+        summary="For tests",
+        runs=tuple(runs),
+        tables=(table,),
+        figures=(figure,),
+        scale=scale,
+        minutes=0.1,
     )
 
 

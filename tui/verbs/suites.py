@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import msgspec
@@ -15,7 +16,7 @@ from tui.exports import made_by, write
 from tui.render import Align, definitions, emit, grid, hint, is_terminal, say, table_lines, terminal_width
 from tui.session import Session
 from tui.text import clock, shown
-from tui.verbs.export import Force, Format, Output, format_of
+from tui.verbs.export import Force, Format, format_of
 from tui.verbs.options import Json
 from tui.verbs.records import run_record
 from tui.verbs.watching import follow
@@ -110,15 +111,27 @@ def report(
     scale: Scale = "",
     table: Annotated[int | None, typer.Option("--table", min=1, help="Only this one, counted from 1.")] = None,
     format: Format = "",
-    output: Output = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="A folder for the whole report: Markdown, CSV and LaTeX tables, figures; or a file for the tables.",
+        ),
+    ] = None,
+    figures: Annotated[bool, typer.Option(help="With a folder: draw the figures, by matplotlib.")] = True,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Print the tables of a suite from the runs that are there; nothing is run."""
+    """Print the tables of a suite from the runs that are there, or write its whole report; nothing is run."""
     from engine.suites import state
 
     session: Session = ctx.obj
     found = state(session.client, find(session, name, scale))
+    if output is not None and not format and not output.suffix:
+        _write_report(session, found, output, figures=figures, force=force)
+        return
     tables = tables_of(found)[slice(None) if table is None else slice(table - 1, table)]
     if format or output:
         text = rendered(tables, format or format_of(output))
@@ -135,6 +148,24 @@ def report(
         hint(
             f"{absent} of {all_runs} runs are not there yet: {session.command(f'suite run {command_of(found.suite)}')}"
         )
+
+
+def _write_report(session: Session, state: SuiteState, folder: Path, *, figures: bool, force: bool) -> None:
+    """The whole report into a folder. Raises RequestError where a report is there already, unless forced."""
+    from engine.suite_report import REPORT, files
+
+    if (folder / REPORT).exists() and not force:
+        raise RequestError(f"output: required a folder without a report, got {folder}; --force writes it anew")
+    if not folder.parent.is_dir():
+        raise RequestError(f"output: required a folder in one that exists, got {folder}")
+    name = command_of(state.suite)
+    commands = [f"sciml-tui suite run {name}", f"sciml-tui suite report {name} -o {folder.name}"]
+    made = files(session.client, state, made_by=made_by(), commands=commands, figures=figures)
+    folder.mkdir(exist_ok=True)
+    for file, data in made.items():
+        write(folder / file, data, force=True)
+    absent = f"; {len(state.missing)} of {len(state.suite.runs)} runs are not there yet" if state.missing else ""
+    hint(f"{folder / REPORT}: {len(made)} files from {len(state.runs)} runs{absent}")
 
 
 def find(session: Session, name: str, scale: str = "") -> Suite:
@@ -193,14 +224,13 @@ def carry_out(session: Session, suite: Suite, *, again: str, json: bool) -> None
 
 def tables_of(state: SuiteState) -> list[Table]:
     """The suite's tables over the runs that are there, with where they come from."""
-    from engine.tables import suite_rows, suite_table
+    from engine.suite_report import tables
 
     meta = {
         "made by": made_by(),
         "suite": f"{state.suite.key} ({state.suite.scale}), {len(state.runs)} of {len(state.suite.runs)} runs",
     }
-    tables = [suite_table(it, suite_rows(state, it.runs)) for it in state.suite.tables]
-    return [msgspec.structs.replace(table, meta=meta) for table in tables]
+    return [msgspec.structs.replace(table, meta=meta) for table in tables(state).values()]
 
 
 def rendered(tables: list[Table], format: str) -> str:
@@ -267,7 +297,7 @@ def _say_where(session: Session, state: SuiteState, again: str) -> None:
     looks = [
         (f"ls{only}", "the runs"),
         *([(f"show {ids[0]}", "all that is known of one")] if ids else []),
-        (f"suite report {command_of(state.suite)}", "these tables, also for a paper: --format latex"),
+        (f"suite report {command_of(state.suite)}", "these tables; -o FOLDER writes the report"),
         ("", "the app"),
     ]
     for line in definitions((session.command(words), what) for words, what in looks):

@@ -17,7 +17,7 @@ def test_a_suite_is_run_once_and_then_shown_again(call, busy, monkeypatch):
     assert f"kept in {busy}" in first.lines
     assert [line for line in first.lines if "r0003" in line and "✓ done" in line]
     assert "ends" in first.lines
-    assert f"  sciml-tui --home {busy} suite report pair  these tables, also for a paper: --format latex" in first.lines
+    assert f"  sciml-tui --home {busy} suite report pair  these tables; -o FOLDER writes the report" in first.lines
 
     second = call("demo", home=busy)
     assert second.code == 0
@@ -70,6 +70,23 @@ def test_what_is_missing_is_run_at_the_scale_that_is_named(call, busy):
     report = call("suite", "report", "walks", "--scale", "paper", home=busy)
     assert "4 of 6 runs are not there yet" in report.err
     assert "suite run walks --scale paper" in report.err
+
+    written = call("suite", "report", "walks", "--scale", "paper", "-o", str(busy / "out"), home=busy)
+    assert written.code == 0, written
+    text = (busy / "out" / "report.md").read_text()
+    assert "2 of 6 runs are there" in text
+    assert "    sciml-tui suite run walks --scale paper\n" in text
+    assert "kind=drift" in text, "what all runs share is stated"
+    assert text.count("| not run") == 4, "every run is reported, those that are missing too"
+    assert text.index("beside paper") < text.index("## Every run")
+    assert (busy / "out" / "figure1.svg").read_bytes().startswith(b"<?xml")
+    verdicts = (busy / "out" / "table1-a.csv").read_text().splitlines()
+    assert verdicts[0].startswith("drift.speed,published,x_mean,x_std,x_n,")
+    assert verdicts[0].endswith(",verdict")
+    assert (busy / "out" / "table1-a.tex").read_text().count(r"\midrule") == 1
+    again = call("suite", "report", "walks", "--scale", "paper", "-o", str(busy / "out"), home=busy)
+    assert again.code == 2
+    assert "--force writes it anew" in again.err
 
 
 def test_a_table_without_runs_says_so(call, empty):
