@@ -26,6 +26,7 @@ class FieldModel(msgspec.Struct, frozen=True, kw_only=True):
     initialise(spec, channels, rng): fresh parameters by name, float64.
     widen(spec, parameters, more): the same model with `more` further constant channels, which it ignores: zero weights.
     forward(spec, parameters, varying, constant): the field predicted, of shape (samples, nx, ny); differentiable.
+    compiled(spec): forward of this spec by `torch.compile`, of (parameters, varying, constant); None: not to be had.
     unfit(spec, grid): what is wrong with this spec on a grid x grid, fields named as those of `settings`.
     work(spec, grid): floating-point operations of a training step, for each sample.
     kept(spec, grid): numbers held in memory at once in a training step, for each sample.
@@ -40,6 +41,9 @@ class FieldModel(msgspec.Struct, frozen=True, kw_only=True):
     initialise: Callable[[Any, int, np.random.Generator], dict[str, np.ndarray]]
     widen: Callable[[Any, Mapping[str, np.ndarray], int], dict[str, np.ndarray]]
     forward: Callable[[Any, Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]
+    compiled: (
+        Callable[[Any], Callable[[Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]] | None
+    ) = None
     unfit: Callable[[Any, int], list[Problem]]
     work: Callable[[Any, int], float]
     kept: Callable[[Any, int], float]

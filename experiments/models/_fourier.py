@@ -237,3 +237,44 @@ class Projection(torch.autograd.Function):
             to_hidden_bias += hidden.sum(0)
             torch.mm(hidden, hidden_weight.T, out=to_points[strip])
         return to_points.view_as(field), to_hidden_weight, to_hidden_bias, to_output_weight, gradient.sum(0)
+
+
+def plain_block(
+    field: torch.Tensor, spectral: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, basis: Basis, activated: bool
+) -> torch.Tensor:
+    """What `Block` computes in operations that differentiate themselves and that a compiler takes in whole.
+
+    On a GPU it fuses what is pointwise into one kernel each, where `Block` launches dozens; on a CPU, and wherever the
+    compiler is not to be had, `Block` is faster and needs less memory.
+    """
+    nx, ny, samples, width = field.shape
+    modes = spectral.shape[1]
+    active = torch.nn.functional.gelu(field) if activated else field
+    rows = torch.matmul(basis.analysis, active.reshape(nx, ny, -1))
+    c, s = torch.mm(basis.x, rows.reshape(nx, -1)).view(2, modes + 1, 2, modes, samples, width).unbind(0)
+    plus = torch.stack([c[:-1, 0] + s[:-1, 1], c[:-1, 1] - s[:-1, 0]], 2)
+    minus = torch.stack([c[1:, 0] - s[1:, 1], c[1:, 1] + s[1:, 0]], 2)
+    z = torch.cat([plus, minus])
+    products = torch.bmm(z.view(-1, 2 * samples, width), spectral.reshape(-1, width, 2 * width))
+    real, imaginary = products.view(2 * modes, modes, 2, samples, 2, width).unbind(2)
+    z = torch.stack([real[..., 0, :] - imaginary[..., 1, :], real[..., 1, :] + imaginary[..., 0, :]], 2)
+    plus, minus = z[:modes].transpose(1, 2), z[modes:].transpose(1, 2)
+    none = plus.new_zeros(1, *plus.shape[1:])
+    c = torch.cat([plus, none]) + torch.cat([none, minus])
+    turned = torch.cat([plus, none]) - torch.cat([none, minus])
+    s = torch.stack([-turned[:, 1], turned[:, 0]], 1)
+    rows = torch.mm(basis.x.T, torch.cat([c, s]).view(2 * (modes + 1), -1)).view(nx, 2 * modes, -1)
+    spread = torch.matmul(basis.synthesis, rows).view(nx, ny, samples, width)
+    return spread + torch.matmul(active, weight) + bias
+
+
+def plain_projection(
+    field: torch.Tensor,
+    hidden_weight: torch.Tensor,
+    hidden_bias: torch.Tensor,
+    output_weight: torch.Tensor,
+    output_bias: torch.Tensor,
+) -> torch.Tensor:
+    """What `Projection` computes, likewise."""
+    hidden = torch.nn.functional.gelu(torch.matmul(field, hidden_weight) + hidden_bias)
+    return (torch.matmul(hidden, output_weight) + output_bias).squeeze(-1)

@@ -7,8 +7,9 @@ normalisation, no coordinates among the inputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
@@ -109,15 +110,43 @@ def forward(
     The lift's rows are the varying channels, then the constant ones: a constant channel is a bias of its sample, so it
     is never spread over the grid.
     """
+    basis = _basis(spec, varying)
+    return _forward(spec.blocks, fourier.Block.apply, fourier.Projection.apply, parameters, varying, constant, basis)
+
+
+def compiled(spec: FNO, **options: Any) -> Callable[..., torch.Tensor]:
+    """`forward` of this spec by `torch.compile`, a program a shape, of (parameters, varying, constant)."""
+    inner = functools.partial(_forward, spec.blocks, fourier.plain_block, fourier.plain_projection)
+    program = torch.compile(inner, dynamic=False, fullgraph=True, **options)
+
+    def forward(parameters: Mapping[str, torch.Tensor], varying: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
+        predicted: torch.Tensor = program(parameters, varying, constant, _basis(spec, varying))
+        return predicted
+
+    return forward
+
+
+def _basis(spec: FNO, varying: torch.Tensor) -> fourier.Basis:
+    return fourier.basis(varying.shape[1], varying.shape[2], spec.modes, varying.dtype, varying.device)
+
+
+def _forward(
+    blocks: int,
+    through: Callable[..., torch.Tensor],
+    projected: Callable[..., torch.Tensor],
+    parameters: Mapping[str, torch.Tensor],
+    varying: torch.Tensor,
+    constant: torch.Tensor,
+    basis: fourier.Basis,
+) -> torch.Tensor:
     p, v = parameters, varying.shape[-1]
     shift = torch.addmm(p["lift.bias"], constant, p["lift.weight"][v:])
     field = torch.matmul(varying.permute(1, 2, 0, 3), p["lift.weight"][:v]).add_(shift)
-    basis = fourier.basis(field.shape[0], field.shape[1], spec.modes, field.dtype, field.device)
-    for block in range(spec.blocks):
+    for block in range(blocks):
         own = (p[f"blocks.{block}.{name}"] for name in ("spectral", "weight", "bias"))
-        field = fourier.Block.apply(field, *own, basis, block > 0)
+        field = through(field, *own, basis, block > 0)
     own = (p[name] for name in ("hidden.weight", "hidden.bias", "output.weight", "output.bias"))
-    return fourier.Projection.apply(field, *own).permute(2, 0, 1)
+    return projected(field, *own).permute(2, 0, 1)
 
 
 MODEL = FieldModel(
@@ -130,6 +159,7 @@ MODEL = FieldModel(
     initialise=initialise,
     widen=widen,
     forward=forward,
+    compiled=compiled,
     unfit=unfit,
     work=work,
     kept=kept,

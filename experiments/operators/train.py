@@ -51,7 +51,8 @@ class Trainer:
     """The state of a training: parameters, Adam's moments, the best weights so far, the step.
 
     start: the parameters to begin with, real tensors by name, on the device to train on. frozen: those of them that
-    stay as they are. rates: of some parameters, multiples of the learning rate entry by entry.
+    stay as they are. rates: of some parameters, multiples of the learning rate entry by entry. stepping: what computes
+    `forward` in the steps, where that is another program.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class Trainer:
         seed: int,
         frozen: Collection[str] = (),
         rates: Mapping[str, torch.Tensor] | None = None,
+        stepping: Forward | None = None,
     ) -> None:
+        self._stepping = stepping or forward
         self._forward, self._training, self._judged = forward, training, judged
         self._batches = Batches(examples, training.examples, seed)
         self.parameters = {
@@ -106,7 +109,7 @@ class Trainer:
     def _one_step(self) -> float:
         lr = self._training.rate(self.step)
         varying, constant, target, _ = self._batches.of(self.step)
-        predicted = self._forward(self.parameters, varying, constant)
+        predicted = self._stepping(self.parameters, varying, constant)
         loss = LOSSES[self._training.loss](predicted, target).mean()
         loss.backward()
         if self._training.clip:

@@ -11,7 +11,18 @@ import numpy as np
 import torch
 
 from engine.api import Params, Reporter, TaskError, settings
-from experiments.operators import batches, channels, data, evaluation, generate, mixture, models, normalise, weights
+from experiments.operators import (
+    batches,
+    channels,
+    compiled,
+    data,
+    evaluation,
+    generate,
+    mixture,
+    models,
+    normalise,
+    weights,
+)
 from experiments.operators.batches import Examples, Gathered, Held, Way
 from experiments.operators.freezing import frozen
 from experiments.operators.generate import Samples
@@ -69,10 +80,12 @@ def run(params: Params, reporter: Reporter) -> None:
         raise TaskError(f"freeze: required {', '.join(shut)} to be trained, where new inputs start at zero weight")
     individual = on_device(rates, dtype, reporter.device)
 
-    def trainer(training: Training) -> Trainer:
-        return Trainer(forward, tensors, training, examples, judged, reporter.seed, held, individual)
-
     training = settings(Training, params)
+    stepping = compiled.for_training(model, spec, reporter.device, training.length * len(training.rates), reporter.warn)
+
+    def trainer(training: Training) -> Trainer:
+        return Trainer(forward, tensors, training, examples, judged, reporter.seed, held, individual, stepping)
+
     sweep = Sweep(trainer, training)
     if _trained(sweep, training, reporter):
         _evaluate(forward, sweep.best, card, tests, sweep.step, reporter)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.models.fno import FNO, MODEL, SIZES, forward, initialise, shapes
+from experiments.models import _fourier as fourier
+from experiments.models.fno import FNO, MODEL, SIZES, _forward, forward, initialise, shapes
 
 
 def parameters_of(spec: FNO, channels: int, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
@@ -80,6 +81,20 @@ def test_its_gradients_are_those_of_finite_differences() -> None:
         return forward(spec, dict(zip(p, tensors, strict=True)), varying, constant)
 
     assert torch.autograd.gradcheck(of, (varying, constant, *p.values()), fast_mode=True)
+
+
+@pytest.mark.parametrize(("nx", "ny"), GRIDS)
+def test_what_a_compiler_is_given_is_the_same_operator_with_the_same_gradients(nx: int, ny: int) -> None:
+    spec = FNO(width=6, modes=4, blocks=3)
+    p = parameters_of(spec, 5)
+    varying, constant = inputs(nx, ny)
+    basis = fourier.basis(nx, ny, spec.modes, torch.float64, torch.device("cpu"))
+    made = _forward(spec.blocks, fourier.plain_block, fourier.plain_projection, p, varying, constant, basis)
+    expected = forward(spec, p, varying, constant)
+    assert torch.linalg.norm(made - expected) < 1e-13 * torch.linalg.norm(expected)
+    pairs = (torch.autograd.grad(field.square().sum(), list(p.values())) for field in (made, expected))
+    for one, other in zip(*pairs, strict=True):
+        assert torch.linalg.norm(one - other) < 1e-12 * torch.linalg.norm(other)
 
 
 def test_a_large_field_is_worked_on_in_strips_to_the_same_result() -> None:
