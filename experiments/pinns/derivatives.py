@@ -10,11 +10,12 @@ bias. Only outputs of layers are kept, since the backward formulas can be writte
 faster than tanh, and the factor 2 is put into the weights: hidden units are a = tanh(z/2) of doubled weights, and
 
     a' = h = (1 - a²)/2,   a'' = -a h,   a''' = a² h - h²
-    forward    a_k = h z_k          a_D = h z_D - a Σ c_k z_k a_k
-    backward   z̄_D = h ā_D          z̄_k = h ā_k - 2 c_k a a_k ā_D
-               z̄   = h ā - a (Σ_k ā_k a_k + ā_D a_D) - ā_D Σ c_k a_k²
+    forward    a_k = h z_k          a_D = h z_D - Σ c_k (a z_k) a_k
+    backward   z̄_D = h ā_D          z̄_k = h ā_k - 2 c_k a (a_k ā_D)
+               z̄   = h ā - a (Σ_k ā_k a_k + ā_D a_D) - Σ c_k a_k (a_k ā_D)
 
-for channels k of first order and D of second, where x̄ is the derivative of the loss by x.
+for channels k of first order and D of second, where x̄ is the derivative of the loss by x. The bracketed products are
+kept apart, so that each formula is a few passes over memory.
 """
 
 from __future__ import annotations
@@ -93,8 +94,9 @@ class Layout:
             self.slices.append(slice(end, end + count))
             end += count
         self.columns = end
-        self.first = [c for c, channel in enumerate(channels) if not channel.squares]
-        self.second = [c for c, channel in enumerate(channels) if channel.squares]
+        self.squares = [(k, c, factor) for c, channel in enumerate(self.channels) for k, factor in channel.squares]
+        """Of all channels: channel c has the square of channel k, with this factor."""
+        self.squared = sorted({k for k, _, _ in self.squares})
 
     def inputs(self, features: Map, points: torch.Tensor) -> torch.Tensor:
         """What the first layer is fed, (features + 1, columns): features of the points (n, axes) and ones under the
@@ -124,7 +126,8 @@ class Workspace:
         self.outputs = [empty(spec.width + 1, columns) for _ in range(spec.depth)]
         self.slopes = [empty(spec.width, points) for _ in range(spec.depth)]
         self.adjoints = [empty(spec.width, columns) for _ in range(2)]
-        self.scratch = [empty(spec.width, points) for _ in range(2)]
+        self.total = empty(spec.width, points)
+        self.products = [empty(spec.width, points) for _ in range(max(len(layout.squares) for layout in layouts))]
         self.results = [empty(1, columns) for _ in range(2)]
         self.user: Block | None = None
         """The block whose rows of ones are in `outputs`."""
@@ -135,15 +138,13 @@ class _Columns:
 
     def __init__(self, whole: torch.Tensor, layout: Layout) -> None:
         self.whole = whole
+        self.transposed = whole.T
         self.value = whole[:, : layout.points]
         self.channel = [whole[:, columns] for columns in layout.slices]
         self.value_at = [whole[:, :count] for count in layout.counts]
         """The values at the points of each channel."""
-        self.squared = [
-            [whole[:, layout.slices[k].start : layout.slices[k].start + count] for k, _ in channel.squares]
-            for channel, count in zip(layout.channels, layout.counts, strict=True)
-        ]
-        """Of each channel, the channels that it squares, at its own points."""
+        self.squared = [self.channel[k][:, : layout.counts[c]] for k, c, _ in layout.squares]
+        """Of each square, what is squared, at the points of the channel that has it."""
 
 
 class Weights:
@@ -153,6 +154,7 @@ class Weights:
         size = mlp.size(spec, inputs, 1)
         self.flat, self.gradient = (torch.zeros(size, dtype=dtype, device=device) for _ in range(2))
         self.matrices = mlp.matrices(spec, self.flat, inputs, 1)
+        self.transposed = [matrix[:, :-1].T for matrix in self.matrices]
         self.gradients = mlp.matrices(spec, self.gradient, inputs, 1)
         self._hidden = size - self.matrices[-1].numel()
 
@@ -178,20 +180,27 @@ class Block:
         self.layout, self._weights, self._workspace = layout, weights, workspace
         width, columns, n = spec.width, layout.columns, layout.points
 
-        def cut(buffers: list[torch.Tensor], rows: int, length: int) -> list[torch.Tensor]:
-            return [buffer[: rows * length].view(rows, length) for buffer in buffers]
+        def cut(buffer: torch.Tensor, rows: int, length: int) -> torch.Tensor:
+            return buffer[: rows * length].view(rows, length)
 
-        outputs = cut(workspace.outputs, width + 1, columns)
+        outputs = [cut(buffer, width + 1, columns) for buffer in workspace.outputs]
         self._fed = [inputs, *outputs]  # what each layer is fed, the row of ones included
         self._ones = [output[width] for output in outputs]
         self._units = [_Columns(output[:width], layout) for output in outputs]
-        self._adjoints = [_Columns(adjoint, layout) for adjoint in cut(workspace.adjoints, width, columns)]
-        self._slopes = cut(workspace.slopes, width, n)
+        self._adjoints = [_Columns(cut(buffer, width, columns), layout) for buffer in workspace.adjoints]
+        self._slopes = [cut(buffer, width, n) for buffer in workspace.slopes]
         self._slopes_at = [[slope[:, :count] for count in layout.counts] for slope in self._slopes]
-        one, two = cut(workspace.scratch, width, n)
-        self._spare, self._other = ([scratch[:, :count] for count in layout.counts] for scratch in (one, two))
-        self._widest = max(range(len(layout.counts)), key=layout.counts.__getitem__, default=None)
-        self.output, self.seed = cut(workspace.results, 1, columns)
+        total = cut(workspace.total, width, n)
+        self._total = [total[:, :count] for count in layout.counts]
+        products = [cut(buffer, width, n) for buffer in workspace.products]
+        self._bent = {k: product[:, : layout.counts[k]] for k, product in zip(layout.squared, products, strict=False)}
+        self._bent_at = [self._bent[k][:, : layout.counts[c]] for k, c, _ in layout.squares]
+        self._products = [
+            product[:, : layout.counts[c]] for (_, c, _), product in zip(layout.squares, products, strict=False)
+        ]
+        self._channels = sorted(range(len(layout.counts)), key=lambda c: -layout.counts[c])  # the widest first
+        self._first_gradient = inputs.new_empty(len(inputs), width)
+        self.output, self.seed = (cut(buffer, 1, columns) for buffer in workspace.results)
         self._half, self._minus_one = inputs.new_tensor(0.5), inputs.new_tensor(-1.0)
 
     def part(self, row: torch.Tensor, channel: int | None) -> torch.Tensor:
@@ -202,17 +211,19 @@ class Block:
         """Fills `output` with u and its channels."""
         self._claim()
         *hidden, last = self._weights.matrices
-        for layer, matrix in enumerate(hidden):
-            units, slope = self._units[layer], self._slopes[layer]
-            torch.mm(matrix, self._fed[layer], out=units.whole)
+        for matrix, fed, units, slope, slopes in zip(
+            hidden, self._fed[:-1], self._units, self._slopes, self._slopes_at, strict=True
+        ):
+            torch.mm(matrix, fed, out=units.whole)
             torch.sigmoid(units.value, out=units.value)
             torch.add(self._minus_one, units.value, alpha=2, out=units.value)
             torch.addcmul(self._half, units.value, units.value, value=-0.5, out=slope)
-            for c in self.layout.second:  # while those of first order are still as they came out of the product
-                curved = self._squares(units, c).mul_(units.value_at[c])
-                units.channel[c].sub_(curved).mul_(self._slopes_at[layer][c])
-            for c in self.layout.first:
-                units.channel[c].mul_(self._slopes_at[layer][c])
+            for k, bent in self._bent.items():
+                torch.mul(units.channel[k], units.value_at[k], out=bent)
+            for channel, at in zip(units.channel, slopes, strict=True):
+                channel.mul_(at)
+            for (_, c, factor), bent, squared in zip(self.layout.squares, self._bent_at, units.squared, strict=True):
+                units.channel[c].addcmul_(bent, squared, value=-factor)
         torch.mm(last, self._fed[-1], out=self.output)
 
     def _claim(self) -> None:
@@ -221,46 +232,38 @@ class Block:
                 row.zero_()[: self.layout.points].fill_(1)
             self._workspace.user = self
 
-    def _squares(self, units: _Columns, c: int) -> torch.Tensor:
-        """Σ c_k (channel k)² over the points of channel c, in scratch."""
-        total = self._other[c].zero_()
-        for (_, factor), channel in zip(self.layout.channels[c].squares, units.squared[c], strict=True):
-            total.addcmul_(channel, channel, value=factor)
-        return total
-
     def backward(self) -> None:
         """Adds the gradient of a loss whose derivatives by `output` are in `seed`."""
-        matrices, gradients = self._weights.matrices, self._weights.gradients
-        gradients[-1].addmm_(self.seed, self._fed[-1].T)
+        weights = self._weights
+        weights.gradients[-1].addmm_(self.seed, self._fed[-1].T)
         adjoint, spare = self._adjoints
-        torch.mm(matrices[-1][:, :-1].T, self.seed, out=adjoint.whole)
-        for layer in reversed(range(len(self._units))):
+        torch.mm(weights.transposed[-1], self.seed, out=adjoint.whole)
+        for layer in reversed(range(1, len(self._units))):
             self._through_activation(layer, adjoint)
-            gradients[layer].addmm_(adjoint.whole, self._fed[layer].T)
-            if layer:
-                torch.mm(matrices[layer][:, :-1].T, adjoint.whole, out=spare.whole)
-                adjoint, spare = spare, adjoint
+            # the biases apart, which is faster than a product of an odd shape
+            weights.gradients[layer][:, :-1].addmm_(adjoint.whole, self._units[layer - 1].transposed)
+            weights.gradients[layer][:, -1].add_(adjoint.value.sum(1))
+            torch.mm(weights.transposed[layer], adjoint.whole, out=spare.whole)
+            adjoint, spare = spare, adjoint
+        self._through_activation(0, adjoint)
+        torch.mm(self._fed[0], adjoint.transposed, out=self._first_gradient)
+        weights.gradients[0].add_(self._first_gradient.T)
 
     def _through_activation(self, layer: int, adjoint: _Columns) -> None:
         """Turns ā into z̄, in place."""
-        layout, units, slopes = self.layout, self._units[layer], self._slopes_at[layer]
-        widest = self._widest
-        if widest is not None:
-            total = torch.mul(adjoint.channel[widest], units.channel[widest], out=self._spare[widest])
-            for c in range(len(layout.channels)):
-                if c != widest:
-                    self._spare[c].addcmul_(adjoint.channel[c], units.channel[c])
-            total.mul_(units.value_at[widest])
-            for c in layout.second:
-                self._spare[c].addcmul_(adjoint.channel[c], self._squares(units, c))
+        units, squares = self._units[layer], self.layout.squares
         adjoint.value.mul_(self._slopes[layer])
-        if widest is not None:
-            adjoint.value_at[widest].sub_(total)
-        for c in layout.first:
-            adjoint.channel[c].mul_(slopes[c])
-        for c in layout.second:
-            bent = torch.mul(adjoint.channel[c], units.value_at[c], out=self._spare[c])
-            squares = zip(layout.channels[c].squares, units.squared[c], adjoint.squared[c], strict=True)
-            for (_, factor), channel, other in squares:
-                other.addcmul_(bent, channel, value=-2 * factor)
-            adjoint.channel[c].mul_(slopes[c])
+        if not self._channels:
+            return
+        widest, *others = self._channels
+        total = torch.mul(adjoint.channel[widest], units.channel[widest], out=self._total[widest])
+        for c in others:
+            self._total[c].addcmul_(adjoint.channel[c], units.channel[c])
+        adjoint.value_at[widest].addcmul_(total, units.value_at[widest], value=-1)
+        for (_, c, factor), product, squared in zip(squares, self._products, units.squared, strict=True):
+            torch.mul(squared, adjoint.channel[c], out=product)
+            adjoint.value_at[c].addcmul_(squared, product, value=-factor)
+        for channel, slope in zip(adjoint.channel, self._slopes_at[layer], strict=True):
+            channel.mul_(slope)
+        for (_, c, factor), product, other in zip(squares, self._products, adjoint.squared, strict=True):
+            other.addcmul_(units.value_at[c], product, value=-2 * factor)
