@@ -28,3 +28,11 @@ def mean_absolute_error(predicted: np.ndarray, reference: np.ndarray) -> float:
 def maximum_error(predicted: np.ndarray, reference: np.ndarray) -> float:
     """The largest |predicted - reference|: what relative L2 averages away at a front or in a corner."""
     return float(np.max(np.abs(predicted - reference)))
+
+
+def relative_l2_over_time(predicted: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The relative L2 error of every time, which is the last axis: where in time a prediction is lost. (times,)"""
+    space = tuple(range(reference.ndim - 1))
+    off, whole = (np.sqrt(np.sum(array**2, axis=space)) for array in (predicted - reference, reference))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(off / whole)

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from engine.api import Broken, Params, Problem, Spec, SpecError, describe_struct, discover, settings
 from experiments.models._points import PointModel
+from experiments.pinns.diagnosis import Diagnosis
 from experiments.pinns.embeddings import Embedding, Features
 from experiments.pinns.observations import Data
 from experiments.pinns.optimizers import Optimizer
@@ -183,6 +184,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     points: Points
     data: Data
     weights: Weights
+    diagnosis: Diagnosis
 
     @property
     def target(self) -> Target:
@@ -220,6 +222,7 @@ def properties() -> dict[str, dict[str, Any]]:
         "sampler": SAMPLER.describe(),
         **describe_struct(Points),
         **describe_struct(Data, "data."),
+        **describe_struct(Diagnosis),
     }
 
 
@@ -244,6 +247,7 @@ def read(params: Params) -> Configuration:
     parts["points"] = part(partial(settings, Points, params))
     parts["data"] = part(partial(settings, Data, params, "data."))
     parts["weights"] = part(partial(settings, Weights, params))
+    parts["diagnosis"] = part(partial(settings, Diagnosis, params))
     if problems:
         raise SpecError(problems)
     return Configuration(**parts)

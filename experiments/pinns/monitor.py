@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.api import lazy_import
-from experiments.metrics import maximum_error, mean_absolute_error, relative_l2
+from experiments.metrics import maximum_error, mean_absolute_error, relative_l2, relative_l2_over_time
 from experiments.pinns.field import Field
 from experiments.pinns.network import Network
 from experiments.pinns.problem import Problem, System, grid_of
@@ -67,6 +67,12 @@ class Prediction:
         self._values, self._settled = self(flat), self._times < until
 
 
+class Clock(msgspec.Struct):
+    """How long something took."""
+
+    seconds: float = 0.0
+
+
 class Monitor:
     """observations: a table of where u was observed and what, (n, axes + 1), to be shown with the fields; or None."""
 
@@ -101,6 +107,16 @@ class Monitor:
         finally:
             self.seconds += time.perf_counter() - start
 
+    @contextmanager
+    def paused(self) -> Iterator[Clock]:
+        """What is done here is neither training nor monitoring: the run's clock stands still."""
+        start, clock = time.perf_counter(), Clock()
+        try:
+            yield clock
+        finally:
+            clock.seconds = time.perf_counter() - start
+            self._began += clock.seconds
+
     def every(self, problem: Problem) -> int:
         """Iterations between two errors: as many as make a forward pass here SHARE of a forward and a backward pass."""
         derivatives = 1 + len(self._system.derivatives(problem.coefficients))
@@ -128,9 +144,13 @@ class Monitor:
         }
 
     def fields(self, judgement: Judgement) -> dict[str, np.ndarray]:
-        """What is looked at, in single precision: predicted, reference, error over the axes; these; observations."""
+        """What is looked at, in single precision: predicted, reference, error over the axes; these; the relative L2
+        error at every time, of a PDE; observations.
+        """
         error = judgement.predicted - judgement.reference
         arrays = {"predicted": judgement.predicted, "reference": judgement.reference, "error": error}
+        if error.ndim > 1:
+            arrays["rel_l2_t"] = relative_l2_over_time(judgement.predicted, judgement.reference)
         axes = {**self.grid.axes, "t": self.grid.axes["t"][: error.shape[-1]]}
         return {name: array.astype(np.float32) for name, array in {**arrays, **axes, **self._observations}.items()}
 

@@ -34,6 +34,8 @@ METRICS = {
     "closures": "evaluations of loss and gradient so far",
     "iterations": "iterations of the optimiser",
     "seconds": "time spent so far",
+    "hessian_1": "largest eigenvalue of the Hessian of the loss, in magnitude; hessian_2 and on: those that follow",
+    "diagnosis_seconds": "time that the look at the trained network took, beside the rest",
     "monitoring_share": "part of the time that went into errors and reports",
 }
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from engine.api import Diverged, Reporter, TaskError, lazy_import
-from experiments.pinns import observations, weights
+from experiments.pinns import diagnosis, observations, weights
 from experiments.pinns.configuration import Configuration
 from experiments.pinns.monitor import Monitor, doubts
 from experiments.pinns.network import Network, derivatives
@@ -32,7 +32,7 @@ else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
 
-WEIGHTS, TRAINING_POINTS, FRESH_POINTS, FEATURES, OBSERVATIONS = range(5)
+WEIGHTS, TRAINING_POINTS, FRESH_POINTS, FEATURES, OBSERVATIONS, DIAGNOSIS = range(6)
 """Purposes of random numbers, each with generators of its own."""
 
 LARGE = 64e6
@@ -135,6 +135,9 @@ class Training:
             self._counts.begun = False
             self._save(now=self._saves_stages)
             stage = self._following(stages, now)
+        if self._job.diagnosis.wanted and not self._diagnose(last):
+            self._reporter.summary(stop_reason="stopped", **self._figures())
+            return
         self._finish(last)
 
     def _following(self, stages: Stages, trained: Trained) -> Stage | None:
@@ -302,6 +305,25 @@ class Training:
         """The mean square residual at points that the stage of this number was not trained on."""
         fresh = objective(self._network, self._pose(stage, FRESH_POINTS, number))
         return fresh(self._minimiser.x).terms["residual"]
+
+    def _diagnose(self, last: Stage) -> bool:
+        """Looks at the loss that was minimised last, in float64; False if the run was asked to stop meanwhile."""
+        self._save(now=True)
+        drawn = len(self._done) - 1 if self._job.points.resample == "stage" else 0
+        network = self._network._replace(dtype=torch.float64)
+        with self._monitor.paused() as clock:
+            found = diagnosis.diagnose(
+                objective(network, self._pose(last, TRAINING_POINTS, drawn)),
+                self._minimiser.x.double(),
+                self._job.diagnosis,
+                self._rng(DIAGNOSIS),
+                stopping=lambda: self._reporter.stopping,
+            )
+        if found is None:
+            return False
+        self._reporter.fields(self._counts.step, **found.arrays)
+        self._reporter.summary(**found.figures, diagnosis_seconds=clock.seconds)
+        return True
 
     # The run as a whole
 
