@@ -190,6 +190,7 @@ def test_a_run_survives_the_hangup_of_the_terminal_that_started_it(sample_home, 
     )
     pid, terminal = os.forkpty()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
         os.execv(sys.executable, [sys.executable, "-c", code])
     until((tmp_path / "up").exists)
     os.close(terminal)

@@ -395,6 +395,7 @@ def test_a_terminal_that_is_killed_takes_neither_the_scheduler_nor_the_run_with_
     )
     pid, terminal = os.forkpty()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
         os.execv(sys.executable, [sys.executable, "-c", code])
     bench.walking(run)
     os.close(terminal)
