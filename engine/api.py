@@ -6,7 +6,7 @@ must not import torch: describing and checking happen while a person waits. `laz
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -27,6 +27,7 @@ __all__ = [
     "ChecksReferences",
     "Diverged",
     "Estimate",
+    "PackingTask",
     "Problem",
     "Published",
     "Reference",
@@ -114,6 +115,7 @@ class TaskDescription(msgspec.Struct, frozen=True, kw_only=True):
         brings, under their full keys; `label` is a format string over the parameters, as "convection β={beta:g}").
     label: a format string over the parameters, `{system}` standing for the label of the choice: what a list shows.
     metrics: {name: what it means}, in the order of importance; the first is what success is judged on.
+    packs: whether it can do many runs at once in one process; found by the engine.
     """
 
     key: str
@@ -122,6 +124,7 @@ class TaskDescription(msgspec.Struct, frozen=True, kw_only=True):
     schema: dict[str, Any]
     label: str = ""
     metrics: dict[str, str] = {}
+    packs: bool = False
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,6 +239,20 @@ class ChecksReferences(Protocol):
 
     def check_references(self, params: Params, found: Mapping[str, Sequence[Reference]], /) -> list[Problem]:
         """found: by parameter, those with `x-ref` that name something. Must not import torch."""
+        ...
+
+
+@runtime_checkable
+class PackingTask(Task, Protocol):
+    """A task that can do many runs at once, in one process."""
+
+    def run_many(
+        self, many: Sequence[Params], reporters: Sequence[Reporter], /
+    ) -> Iterator[tuple[int, BaseException | None]]:
+        """Does the work of all, and yields each as it ends: its place, and what ended it unless it came to its end.
+
+        What ends one leaves the others alone; what is raised here ends all that are left.
+        """
         ...
 
 

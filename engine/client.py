@@ -112,12 +112,16 @@ class Client:
 
     # Submitting
 
-    def submit(self, specs: Sequence[RunSpec]) -> list[Run]:
+    def submit(self, specs: Sequence[RunSpec], *, pack: bool = False) -> list[Run]:
         """Stores completed specs as runs, all or none, and sees to it that somebody starts them.
 
-        Those of the inline launcher are run here, one after another, before this returns.
+        pack: they start together, in one process, and share what one of them asks for; each has its own record, stop
+        and end. Raises SpecError where they cannot. Those of the inline launcher are run here, one after another or as
+        one pack, before this returns.
         """
-        return self._begin(self._add(specs))
+        if pack:
+            planning.check_pack(self.describe(), specs)
+        return self._begin(self._add(specs, pack=pack))
 
     def resume(self, run: str) -> Run:
         """Continues a run from its checkpoint, as a new attempt; what was skipped because of it waits for it again.
@@ -167,7 +171,7 @@ class Client:
         self._require(found, ENDED, "one that has ended")
         return self._begin(self._add(self.complete([found.spec]), retry_of=found.id))[0]
 
-    def _add(self, specs: Sequence[RunSpec], retry_of: str = "") -> list[Run]:
+    def _add(self, specs: Sequence[RunSpec], retry_of: str = "", pack: bool = False) -> list[Run]:
         if not specs:
             return []
         config.load(self.home)  # a wrong one is told before anything is written
@@ -185,7 +189,7 @@ class Client:
             for spec in specs
         ]
         with self.catalog.lock():  # until its end nobody starts what its spec is not yet written of
-            added = self.catalog.add(runs)
+            added = self.catalog.add(runs, pack=pack)
             for run in added:
                 self._write_spec(run)
         return added
@@ -206,11 +210,23 @@ class Client:
     def _begin(self, runs: list[Run]) -> list[Run]:
         if any(run.spec.resources.launcher != "inline" for run in runs):
             self.ensure_scheduler()
-        return [self._run_here(run) if run.spec.resources.launcher == "inline" else run for run in runs]
+        here: dict[str, list[Run]] = {}
+        for run in runs:
+            if run.spec.resources.launcher == "inline":
+                here.setdefault(run.pack or run.id, []).append(run)
+        ended = {run.id: run for pack in here.values() for run in self._run_here(pack)}
+        return [ended.get(run.id, run) for run in runs]
 
-    def _run_here(self, run: Run) -> Run:
+    def _run_here(self, runs: list[Run]) -> list[Run]:
+        """One run, or a pack."""
         from engine.launchers import inline
 
+        skipped = [run for run in map(self._skipped, runs) if run]
+        able = [self.catalog.get(run.id) for run in runs if run.id not in {run.id for run in skipped}]
+        return [*skipped, *(inline.run_together(self.catalog, self.home, able) if able else ())]
+
+    def _skipped(self, run: Run) -> Run | None:
+        """The run, skipped, if one that it needs does not end well. Waits for those."""
         for need in self.wait(run.spec.needs):
             if need.status is not Status.DONE:
                 reason = f"needs {need.id}, which is {need.status}"
@@ -218,7 +234,7 @@ class Client:
                     run.id, WAITING, status=Status.SKIPPED, reason=reason, ended=time.time()
                 )
                 return skipped or self.run(run.id)
-        return inline.run(self.catalog, self.home, self.catalog.get(run.id))
+        return None
 
     # Looking
 
@@ -312,12 +328,29 @@ class Client:
     # Steering
 
     def stop(self, run: str) -> Run:
-        """Asks a run to checkpoint and end; one that waits is not started. Raises NotPossible if it has ended."""
+        """Asks a run to checkpoint and end; one that waits is not started. Raises NotPossible if it has ended.
+
+        Of a pack it alone ends, and the process goes on.
+        """
         return self._end(run, "stop")
 
     def kill(self, run: str) -> Run:
-        """Ends a run at once, without a checkpoint. Raises NotPossible if it has ended."""
+        """Ends a run at once, without a checkpoint: its process, so with it all `in_its_process`.
+
+        Raises NotPossible if it has ended.
+        """
         return self._end(run, "kill")
+
+    def in_its_process(self, run: str) -> list[Run]:
+        """The other runs that share the process of a run and have not ended: what a kill of it ends as well."""
+        found = self.run(run)
+        job = found.claim.job if found.claim and found.status in ACTIVE else ""
+        active = map(self._settled, self.catalog.by_status(ACTIVE)) if job else ()
+        return [
+            other
+            for other in active
+            if other.id != found.id and other.status in ACTIVE and other.claim and other.claim.job == job
+        ]
 
     def _end(self, run: str, verb: str) -> Run:
         found = self.run(run)

@@ -133,7 +133,7 @@ def judge(run: Run, found: Evidence) -> Observation:
         return _without_exit(found, "its folder was removed")
     if found.started is None:
         return _never_started(run)
-    if found.alive:
+    if found.alive and not (found.result and claim and claim.job):  # else others go on in its process, and it has ended
         return Observation(status=Status.RUNNING, reason=ADOPTED, started=found.started)
     return _without_exit(found, "its process and its supervisor were killed")
 

@@ -96,6 +96,7 @@ def row(run: Run, now: float | None = None) -> dict[str, Any]:
             "note": run.note,
             "archived": run.archived,
             "retry_of": run.retry_of,
+            "pack": run.pack,
         },
     )
 

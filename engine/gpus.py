@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from engine import processes
+from engine import processes, records
 from engine.errors import ServiceError
 from engine.records import Run
 
@@ -112,9 +112,9 @@ def _described(pynvml: Any, index: int) -> Gpu:
 def leases(runs: Iterable[Run]) -> dict[str, float]:
     """What active runs were given: the share of each GPU, by UUID, that is taken. Nothing else keeps books."""
     taken: dict[str, float] = {}
-    for run in runs:
-        for uuid in run.claim.gpus if run.claim else ():
-            taken[uuid] = taken.get(uuid, 0.0) + (run.claim.gpu_share if run.claim else 0.0)
+    for claim in records.leases(runs):
+        for uuid in claim.gpus:
+            taken[uuid] = taken.get(uuid, 0.0) + claim.gpu_share
     return taken
 
 

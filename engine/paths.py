@@ -39,6 +39,10 @@ class RunPaths:
         """Written by the worker: summary, stop reason, error."""
         return self.attempt(attempt) / "result.json"
 
+    def asked(self, attempt: int) -> Path:
+        """Written by a launcher: this run is to stop, and others that share its process go on."""
+        return self.attempt(attempt) / "asked"
+
     def exit(self, attempt: int) -> Path:
         """Written by the shim: exit code or signal, and whether memory ran out."""
         return self.attempt(attempt) / "exit.json"

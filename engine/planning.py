@@ -202,6 +202,23 @@ def described(known: Catalogue, task: str) -> TaskDescription:
     raise UnknownName(f"task: required one of {options}, got {task}" + (f"; {hint}" if hint else ""))
 
 
+def check_pack(known: Catalogue, specs: Sequence[RunSpec]) -> None:
+    """Whether completed specs can run in one process. Raises SpecError."""
+    problems = []
+    tasks = dict.fromkeys(spec.task for spec in specs)
+    if len(tasks) > 1:
+        problems.append(Problem("pack", "runs of one task", ", ".join(tasks)))
+    able = [key for key, description in known.tasks.items() if description.packs]
+    for task in tasks:
+        if task not in able:
+            required = f"a task that runs many at once ({', '.join(able) or 'none is installed'})"
+            problems.append(Problem("pack", required, task, "leave out --pack: the runs then have a process each"))
+    if any(spec.resources != specs[0].resources for spec in specs):
+        problems.append(Problem("pack", "runs that ask for the same resources", "some that ask for others"))
+    if problems:
+        raise SpecError(problems)
+
+
 def identity(spec: RunSpec) -> str:
     """A hash of task, parameters and seed: the same work has the same identity, whatever it is called or granted."""
     work = msgspec.json.encode([spec.task, spec.params, spec.seed], order="sorted")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -46,6 +47,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """UUIDs of the leased GPUs."""
     gpu_share: float = 1.0
     cpus: int = 1
+    job: str = ""
+    """Names the job where it has several runs: what was leased is theirs together, and so is the process."""
     handle: dict[str, Any] = {}
     """What the launcher needs to find the job again."""
 
@@ -71,6 +74,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     identity: str = ""
     """Hash of task, parameters and seed: the same work has the same identity."""
     retry_of: str = ""
+    pack: str = ""
+    """The first of the runs that were submitted as one pack: those that wait together start together, in one job."""
     note: str = ""
     archived: bool = False
     code: dict[str, Value] = {}
@@ -79,6 +84,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     summary: dict[str, Any] = {}
     warnings: tuple[str, ...] = ()
     version: int = VERSION
+
+
+def leases(runs: Iterable[Run]) -> list[Claim]:
+    """What active runs were given: of those that share a job, the claim of one."""
+    return list({run.claim.job or run.id: run.claim for run in runs if run.claim}.values())
 
 
 class Shelved(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,13 +124,14 @@ class Process(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What one shim supervises: a lock, resources, and one run (or several, packed), each with a record and a stream.
+    """What one shim supervises: resources, a process, and one run (or several, packed).
 
-    The first run is the leader: the job's lock and evidence are in its folder.
+    Each run has its own lock, record, stream and evidence. The first one is the leader: the log is in its folder.
     """
 
     runs: tuple[str, ...]
-    attempt: int
+    attempts: tuple[int, ...]
+    """Of each run, which of its attempts this is."""
     cpus: int = 1
     gpus: tuple[str, ...] = ()
     grace: float = 30.0
@@ -129,6 +140,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def leader(self) -> str:
         return self.runs[0]
+
+    @property
+    def members(self) -> list[tuple[str, int]]:
+        """(run, attempt) of each."""
+        return list(zip(self.runs, self.attempts, strict=True))
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):

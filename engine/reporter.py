@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from engine import atomic, checkpoint, report
 from engine.api import Artifact, Scalar, State
@@ -39,7 +39,9 @@ _NAME = re.compile(r"[^\W_][\w.,:=+()\-]*")
 class RunReporter:
     """One attempt of a run. Not safe for threads, except for `stopping`; close it at the end.
 
-    stop: says whether the run was asked to stop. Calls that write raise StoreFull or StoreError.
+    stop: says whether the run was asked to stop. together: how many runs share the process, and its time. log: where
+    warnings are written for people, standard output unless another is given. Calls that write raise StoreFull or
+    StoreError.
     """
 
     def __init__(
@@ -52,8 +54,11 @@ class RunReporter:
         stop: Callable[[], bool],
         device: str = "cpu",
         cpus: int = 1,
+        together: int = 1,
+        log: TextIO | None = None,
     ) -> None:
         self.seed, self.device, self.cpus = seed, device, cpus
+        self._share, self._log = CHECKPOINT_SHARE / together, log
         self.figures: dict[str, Scalar] = {}
         self.warnings: list[str] = []
         self.saw_stop = False
@@ -93,7 +98,7 @@ class RunReporter:
     def warn(self, text: str, /) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
-            print(f"warning: {text}", flush=True)  # noqa: T201  the log is for people
+            print(f"warning: {text}", file=self._log, flush=True)
             self._record(report.WARNINGS, {"text": text, "at": time.time()})
 
     def summary(self, **values: Scalar) -> None:
@@ -103,7 +108,7 @@ class RunReporter:
 
     def checkpoint(self, step: int, state: Callable[[], State], /, *, now: bool = False) -> bool:
         begin = time.monotonic()
-        if not now and begin - self._saved < max(CHECKPOINT_SECONDS, self._saving_took / CHECKPOINT_SHARE):
+        if not now and begin - self._saved < max(CHECKPOINT_SECONDS, self._saving_took / self._share):
             return False
         path = checkpoint.path_of(self._paths.checkpoints, step)
         self._stream.flush(durable=True)  # the points that belong to it come first

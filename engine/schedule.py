@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from engine import gpus
-from engine.records import ENDED, Run, Status
+from engine.records import ENDED, Run, Status, leases
 
 _ROUNDING = 1e-9  # three thirds of a GPU are one
 
@@ -30,12 +30,17 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Launch this run on these resources."""
+    """Launch this run on these resources, and in the same job the others of its pack."""
 
     run: Run
     cpus: int
     gpus: tuple[str, ...] = ()
     share: float = 1.0
+    others: tuple[Run, ...] = ()
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        return (self.run, *self.others)
 
 
 class Skip(msgspec.Struct, frozen=True):
@@ -61,17 +66,34 @@ Gpus = Literal["auto"] | float
 def decide(
     waiting: Iterable[Run], active: Iterable[Run], needed: Mapping[str, Run | None], capacity: Capacity
 ) -> list[Decision]:
-    """One decision for each waiting run, oldest first.
+    """One decision for each waiting run, oldest first, and one for all runs of a pack that start together.
 
     active: launching and running runs of this machine. needed: the runs that waiting ones need, by id; None, or
     nothing, for one that was removed.
     """
     free = _Free(capacity, list(active))
-    return [_of(run, needed, free) for run in sorted(waiting, key=lambda run: (run.created, len(run.id), run.id))]
+    packs: dict[str, list[Run]] = {}
+    for run in sorted(waiting, key=lambda run: (run.created, len(run.id), run.id)):
+        packs.setdefault(run.pack or run.id, []).append(run)
+    return [decision for runs in packs.values() for decision in _of(runs, needed, free)]
 
 
-def _of(run: Run, needed: Mapping[str, Run | None], free: _Free) -> Decision:
-    return _because_of_needs(run, needed) or free.impossible(run) or free.give(run)
+def _of(runs: list[Run], needed: Mapping[str, Run | None], free: _Free) -> list[Decision]:
+    """Of one run, or of those of a pack that wait: they ask for the same, and start together or not at all."""
+    held_up = [decision for run in runs if (decision := _because_of_needs(run, needed))]
+    held_up_ids = {decision.run.id for decision in held_up}
+    able = [run for run in runs if run.id not in held_up_ids]
+    blocked = next((decision.run for decision in held_up if isinstance(decision, Wait)), None)
+    if not able:
+        return held_up
+    if blocked:
+        reason = f"waits for {blocked.id}, which is of its pack and waits itself"
+        return [*held_up, *(Wait(run, Status.QUEUED, reason) for run in able)]
+    first, *others = able
+    decision = free.impossible(first) or free.give(first)
+    if isinstance(decision, Start):
+        return [*held_up, msgspec.structs.replace(decision, others=tuple(others))]
+    return [*held_up, *(msgspec.structs.replace(decision, run=run) for run in able)]
 
 
 def _because_of_needs(run: Run, needed: Mapping[str, Run | None]) -> Decision | None:
@@ -104,7 +126,7 @@ class _Free:
 
     def __init__(self, capacity: Capacity, active: list[Run]) -> None:
         self.capacity = capacity
-        self.cpus = capacity.cpus - sum(run.claim.cpus for run in active if run.claim)
+        self.cpus = capacity.cpus - sum(claim.cpus for claim in leases(active))
         taken = gpus.leases(active)
         self.room = {
             uuid: 0.0 if uuid in capacity.foreign else 1.0 - taken.get(uuid, 0.0) for uuid in capacity.gpus or ()

@@ -1,6 +1,10 @@
-"""Supervises one run: detached from any terminal, holds the run's lock, owns its exit status, stops it gracefully.
+"""Supervises a job, one run or several: detached from any terminal, holds their locks, owns their exit status, stops
+them gracefully.
 
-    python -I -S engine/shim.py --log FILE --started FILE --exit FILE --lock FD --grace SECONDS -- COMMAND...
+    python -I -S engine/shim.py --log FILE --grace SECONDS --started FILE --exit FILE --lock FD -- COMMAND...
+
+For several runs that share a worker, the last three are repeated, with --result FILE and --asked FILE for each: one
+whose result is there has ended, and one whose --asked is there is to stop.
 
 One lives beside every run, so it is small: the standard library only, started as a file without site-packages. It says
 one line of JSON (its own process and the worker's) once the worker is started, or one line of text why it cannot be.
@@ -8,6 +12,8 @@ one line of JSON (its own process and the worker's) once the worker is started, 
 The worker's program begins only after `started` is written: without that file, nothing was ever run. The lock, an
 open-file-description lock inherited from the scheduler, is let go by the exit of this process and by nothing else, and
 `exit` is written before. SIGTERM asks the worker to stop and kills it after the grace period; SIGUSR1 kills it at once.
+SIGUSR2 makes it look at the files of runs that share the worker: it lets go of those that have ended, and stops the
+worker once all that are left are to stop.
 With the worker ends all that it started, in whatever session: this process is their subreaper.
 """
 
@@ -26,8 +32,8 @@ if __name__ == "__main__":
 
 from engine import processes
 
-STOP, KILL = signal.SIGTERM, signal.SIGUSR1
-_WAITED_FOR = {STOP, KILL, signal.SIGCHLD}
+STOP, KILL, LOOK = signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2
+_WAITED_FOR = {STOP, KILL, LOOK, signal.SIGCHLD}
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 _OUT_OF_MEMORY_WINDOW = 60.0
 """Seconds. The kernel counts its kills per control group: a count that rose longer ago was for another process."""
@@ -69,11 +75,24 @@ def _become_subreaper() -> None:
     libc.prctl(set_name, b"sciml-shim", 0, 0, 0)
 
 
-class Shim:
-    """One worker and what was asked of it."""
+class Member:
+    """A run of the job: the files of its evidence, and its lock. Alone it has no `result` and no `asked` to look at."""
 
-    def __init__(self, worker: int, grace: float) -> None:
-        self.worker, self.grace = worker, grace
+    def __init__(self, started: Path, exit: Path, lock: int, result: Path | None, asked: Path | None) -> None:
+        self.started, self.exit, self.lock, self.result, self.asked = started, exit, lock, result, asked
+
+    def has_ended(self) -> bool:
+        return self.result is not None and self.result.exists()
+
+    def is_to_stop(self) -> bool:
+        return self.asked is not None and self.asked.exists()
+
+
+class Shim:
+    """One worker and what was asked of it. left: the runs that have not ended."""
+
+    def __init__(self, worker: int, grace: float, left: list[Member]) -> None:
+        self.worker, self.grace, self.left = worker, grace, left
         self.status: int | None = None
         """As from waitpid, once the worker has ended."""
         self.asked = ""
@@ -100,10 +119,29 @@ class Shim:
         elif came.si_signo == KILL:
             self.asked = "kill"
             self._kill()
-        elif came.si_signo == STOP and not self.asked:
+        elif came.si_signo == STOP:
+            self._stop()
+        elif came.si_signo == LOOK:
+            self._look()
+
+    def _stop(self) -> None:
+        if not self.asked:
             self.asked = "stop"
-            self._kill_at = now + self.grace
+            self._kill_at = time.monotonic() + self.grace
             os.kill(self.worker, signal.SIGTERM)
+
+    def _look(self) -> None:
+        """Lets go of runs that have ended while the worker goes on; if no space is left for that, at its end."""
+        for member in [member for member in self.left if member.has_ended()]:
+            asked = self.asked or ("stop" if member.is_to_stop() else "")
+            try:
+                _write(member.exit, {"asked": asked, "at": time.time()})
+            except OSError:
+                continue
+            self.left.remove(member)
+            os.close(member.lock)
+        if self.left and all(member.is_to_stop() for member in self.left):
+            self._stop()
 
     def _kill(self) -> None:
         processes.kill_all([self.worker, *processes.descendants(os.getpid())])
@@ -121,14 +159,14 @@ class Shim:
             if pid == self.worker:
                 self.status = status
 
-    def evidence(self) -> dict[str, object]:
-        """How the worker ended, as `engine.records.Exit`."""
+    def evidence(self, member: Member) -> dict[str, object]:
+        """How the worker ended for a run, as `engine.records.Exit`."""
         assert self.status is not None
         by = os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else None
         return {
             "code": os.WEXITSTATUS(self.status) if by is None else None,
             "signal": by,
-            "asked": self.asked,
+            "asked": self.asked or ("stop" if member.is_to_stop() else ""),
             "out_of_memory": by == signal.SIGKILL and not self.asked and processes.oom_kills() > self._oom_kills,
             "at": time.time(),
         }
@@ -165,20 +203,23 @@ def _failure(what: str, error: OSError) -> SystemExit:
     return SystemExit(f"{what}: {error.strerror or error}")
 
 
-def _start(command: list[str], log: int, started: Path, grace: float) -> Shim:
+def _start(command: list[str], log: int, members: list[Member], grace: float) -> Shim:
     """Starts the worker and tells the launcher. Raises SystemExit, before the program begins, if that cannot be."""
     try:
         worker, opener = _fork_held_back(command, log)
     except OSError as error:
         raise _failure("cannot start another process", error) from None
-    shim = Shim(worker, grace)
+    shim = Shim(worker, grace, members)
     people = {"shim": os.getpid(), "worker": worker}
     identities = {name: {"pid": pid, "start": processes.start_time(pid)} for name, pid in people.items()}
     evidence = {"host": processes.host_name(), "boot": processes.boot_id(), **identities, "at": time.time()}
-    try:
-        _write(started, evidence)
-    except OSError as error:
-        raise _failure(f"cannot write {started}", error) from None
+    for i, member in enumerate(members):
+        try:
+            _write(member.started, evidence)
+        except OSError as error:
+            for written in members[:i]:
+                written.started.unlink(missing_ok=True)
+            raise _failure(f"cannot write {member.started}", error) from None
     os.write(opener, b"1")
     os.close(opener)
     try:
@@ -195,41 +236,58 @@ def _let_go_of_the_terminal(log: int) -> None:
     os.dup2(log, 2)
 
 
-def supervise(command: list[str], *, log: Path, started: Path, exit: Path, grace: float) -> None:
-    """Starts the command, waits for its end, and writes the evidence of both."""
+def supervise(command: list[str], members: list[Member], *, log: Path, grace: float) -> None:
+    """Starts the command, waits for its end, and writes the evidence of both, for each of the runs."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     try:
         _become_subreaper()
-        started.parent.mkdir(parents=True, exist_ok=True)
-        _reserve(exit)
+        for member in members:
+            folder = member.started.parent
+            folder.mkdir(parents=True, exist_ok=True)
+            _reserve(member.exit)
         log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
-        raise _failure(f"cannot write {error.filename or started.parent}", error) from None
-    shim = _start(command, log_fd, started, grace)
+        raise _failure(f"cannot write {error.filename or folder}", error) from None
+    shim = _start(command, log_fd, members, grace)
     _let_go_of_the_terminal(log_fd)
     shim.wait()
     for pause in (*_RETRIES, None):
-        try:
-            return _write(exit, shim.evidence())
-        except OSError:  # a disk that is full may have room again; that the run ended is then told by the lock alone
-            if pause is not None:
-                time.sleep(pause)
-    return None
+        shim.left = [member for member in shim.left if not _told(shim, member)]
+        if shim.left and pause is not None:
+            time.sleep(pause)
+
+
+def _told(shim: Shim, member: Member) -> bool:
+    """Whether its exit could be written: a disk that is full may have room again. Else the lock alone tells the end."""
+    try:
+        _write(member.exit, shim.evidence(member))
+    except OSError:
+        return False
+    return True
 
 
 def main(arguments: list[str]) -> None:
     end = arguments.index("--")  # not argparse: half of this process's start would be its import
-    options = dict(zip(arguments[:end:2], arguments[1:end:2], strict=True))
-    os.set_inheritable(int(options["--lock"]), False)  # the worker must not keep it
+    options: dict[str, list[str]] = {}
+    for name, value in zip(arguments[:end:2], arguments[1:end:2], strict=True):
+        options.setdefault(name, []).append(value)
+
+    def files(name: str) -> list[Path | None]:
+        return [Path(value) for value in options[name]] if name in options else [None] * len(options["--lock"])
+
+    started, exit = ([Path(value) for value in options[name]] for name in ("--started", "--exit"))
+    locks = [int(value) for value in options["--lock"]]
+    for lock in locks:
+        os.set_inheritable(lock, False)  # the worker must not keep it
+    members = map(Member, started, exit, locks, files("--result"), files("--asked"))
     supervise(
         arguments[end + 1 :],
-        log=Path(options["--log"]),
-        started=Path(options["--started"]),
-        exit=Path(options["--exit"]),
-        grace=float(options["--grace"]),
+        list(members),
+        log=Path(options["--log"][0]),
+        grace=float(options["--grace"][0]),
     )
 
 

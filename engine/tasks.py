@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.api import SCALES, Broken, Suite, Task, TaskDescription
+from engine.api import SCALES, Broken, PackingTask, Suite, Task, TaskDescription
 from engine.errors import UnknownName
 
 Kind = Literal["tasks", "suites"]
@@ -58,6 +58,7 @@ def tasks() -> tuple[dict[str, Task], dict[str, TaskDescription], list[Broken]]:
         try:
             task = _loaded_task(entry)
             described = msgspec.convert(msgspec.to_builtins(task.describe()), TaskDescription)
+            described = msgspec.structs.replace(described, packs=isinstance(task, PackingTask))
             key = entry.name or described.key
             _require_key(key, described.key, found)
         except Exception as error:  # noqa: BLE001  a task may raise anything: it is shown as broken, never fatal

@@ -32,6 +32,7 @@ log = logging.getLogger("sciml_tui.scheduler")
 TICK = 0.1
 """Seconds between two looks at the catalogue; deaths are noticed at once, through pidfds."""
 _LOOK_AGAIN = 5.0  # at evidence without an event, and at GPUs that others may have left
+_LOOK_AT_PACKED = 1.0  # at runs that may end while the process that they share goes on
 _LAUNCHES_A_TURN = 4  # so that deaths and commands are seen while many runs are launched
 _LONGEST_PAUSE = 2.0  # after steps that failed
 _TELL_AGAIN = 60.0
@@ -66,7 +67,7 @@ class Scheduler:
         self._watched: dict[str, int] = {}
         self._asked: set[tuple[int, bool]] = set()
         self._place_now = True
-        self._looked = self._placed = self._busy = time.monotonic()
+        self._looked = self._looked_at_packed = self._placed = self._busy = time.monotonic()
         self._failures = 0
         self._told: dict[str, tuple[str, float]] = {}
         self._steps = (self.take_in, self.reap, self.obey, self.place, self.leave_if_idle, self.leave_if_outdated)
@@ -130,11 +131,15 @@ class Scheduler:
 
     def reap(self) -> None:
         """Brings active runs up to date: those that nobody watches, and from time to time all of them."""
-        everything = time.monotonic() - self._looked >= _LOOK_AGAIN
-        for run in [run for run in self.active.values() if everything or run.id not in self._watched]:
-            self._done(run.id, self._look, run)
+        now = time.monotonic()
+        everything, packed = now - self._looked >= _LOOK_AGAIN, now - self._looked_at_packed >= _LOOK_AT_PACKED
+        for run in list(self.active.values()):
+            if everything or run.id not in self._watched or (packed and run.claim and run.claim.job):
+                self._done(run.id, self._look, run)
         if everything:
-            self._looked = time.monotonic()
+            self._looked = now
+        if packed:
+            self._looked_at_packed = now
 
     def obey(self) -> None:
         """Carries out what people ask of runs that wait or are on this host."""
@@ -246,7 +251,8 @@ class Scheduler:
         if run.claim is None or run.claim.host != self.host:
             return False
         adopted = run.reason == evidence.ADOPTED
-        late = adopted and time.time() > command.at + self.settings.grace
+        alone = not run.claim.job  # to kill one of those that share a process would be to kill them all
+        late = adopted and alone and time.time() > command.at + self.settings.grace
         kill = command.verb == "kill" or late
         if (number, kill) in self._asked:
             return False
@@ -303,35 +309,42 @@ class Scheduler:
                     log.info("%s: %s (%s)", changed.id, changed.status, changed.reason)
 
     def _launch(self, start: Start) -> None:
-        taken = None
         try:
-            taken = claims.take(self.catalog, self.home, start.run, cpus=start.cpus, gpus=start.gpus, share=start.share)
-        except UnknownName:
-            pass
+            taken = claims.take_together(
+                self.catalog, self.home, start.runs, cpus=start.cpus, gpus=start.gpus, share=start.share
+            )
         except StoreError as error:
-            self._fail(start.run, str(error))
-        if taken is None:
-            return
-        run, held = taken
-        self._sort_in(run)
-        try:
-            self._start(run, start, held)
-        finally:
-            held.hand_over()  # and not released: it is the shim's now, if there is one
-        self._look(run)
-
-    def _start(self, run: Run, start: Start, held: Held) -> None:
-        job = Job(runs=(run.id,), attempt=run.attempt, cpus=start.cpus, gpus=start.gpus, grace=self.settings.grace)
-        try:
-            handle = launchers.launcher(run.spec.resources.launcher).start(self.home, job, held)
-        except Exception as error:  # noqa: BLE001  whatever it is, it is this run's: the others go on
-            self._tell(run.id, error)
-            if not self.home.run(run.id).started(run.attempt).exists():
+            for run in start.runs:
                 self._fail(run, str(error))
             return
-        log.info("%s: attempt %d started on %s", run.id, run.attempt, ", ".join(start.gpus) or "CPU")
-        if handle and run.claim:
-            self.catalog.edit(run.id, claim=msgspec.structs.replace(run.claim, handle=handle))
+        if not taken:
+            return
+        runs = [run for run, _ in taken]
+        for run in runs:
+            self._sort_in(run)
+        try:
+            self._start(runs, start, [held for _, held in taken])
+        finally:
+            for _, held in taken:
+                held.hand_over()  # and not released: it is the shim's now, if there is one
+        for run in runs:
+            self._look(run)
+
+    def _start(self, runs: list[Run], start: Start, locks: list[Held]) -> None:
+        ids, attempts = tuple(run.id for run in runs), tuple(run.attempt for run in runs)
+        job = Job(runs=ids, attempts=attempts, cpus=start.cpus, gpus=start.gpus, grace=self.settings.grace)
+        try:
+            handle = launchers.launcher(runs[0].spec.resources.launcher).start(self.home, job, locks)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is this job's: the others go on
+            self._tell(job.leader, error)
+            for run in runs:
+                if not self.home.run(run.id).started(run.attempt).exists():
+                    self._fail(run, str(error))
+            return
+        for run in runs:
+            log.info("%s: attempt %d started on %s", run.id, run.attempt, ", ".join(start.gpus) or "CPU")
+            if handle and run.claim:
+                self.catalog.edit(run.id, claim=msgspec.structs.replace(run.claim, handle=handle))
 
     def _fail(self, run: Run, why: str) -> None:
         self._change(run, status=Status.FAILED, reason=f"could not be started: {why}", ended=time.time())

@@ -1,6 +1,7 @@
 """The process that runs a task, or answers for all of them.
 
-    python -P -m engine.worker FOLDER ATTEMPT    runs the run of a folder, as its spec.json says
+    python -P -m engine.worker FOLDER ATTEMPT    runs the run of a folder, as its spec.json says; FOLDER ATTEMPT
+                                                 again for each further run of a pack
     python -P -m engine.worker --describe        prints what tasks and suites there are, as JSON
     python -P -m engine.worker --check           reads [[task, params, references], ...], prints what each task says
 
@@ -16,22 +17,21 @@ import os
 import signal
 import sys
 import threading
-import time
-import traceback
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
-from engine import tasks
-from engine.api import ChecksReferences, Estimate, Reference, RunSpec, Task
-from engine.atomic import store_error
+from engine import processes, shim, tasks
+from engine.api import ChecksReferences, Estimate, PackingTask, Reference, Task
+from engine.attempts import Attempt, Granted, read_spec
 from engine.components import broken_files
-from engine.errors import Diverged, ScimlError, StoreCorrupt, StoreFull
-from engine.paths import Home, RunPaths
-from engine.records import Result
+from engine.errors import TaskError
+from engine.evidence import read
+from engine.paths import Home
+from engine.records import Result, Started
 
 if TYPE_CHECKING:
     from engine.describe import Catalogue, Checked
@@ -43,17 +43,13 @@ _THREADS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-_RESERVED = 1 << 16
-"""Bytes set aside for the result at the start, so that a disk that has become full does not keep it from being told."""
-_NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory", "CUDA error: out of memory")
-"""How torch says so where it raises no error of that name."""
 
 
 # A run
 
 
-def run(folder: Path, attempt: int) -> int:
-    """Runs the run of a folder in this process, which is its own. Returns the exit code."""
+def run(members: Sequence[tuple[Path, int]]) -> int:
+    """Runs the run of a folder, or several that are packed, in this process, which is theirs. Returns the exit code."""
     asked = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())
@@ -64,78 +60,94 @@ def run(folder: Path, attempt: int) -> int:
     os.environ.update(dict.fromkeys(_THREADS, str(cpus)))  # numpy and torch read them when they are imported
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    home = Home(os.environ.get("SCIML_TUI_HOME") or folder.parent.parent)
-    result = work(home, folder.name, attempt, stop=asked.is_set, device=device, cpus=cpus)
-    return 0 if result.outcome in ("done", "stopped") else 1
+    home = Home(os.environ.get("SCIML_TUI_HOME") or members[0][0].parent.parent)
+    named = [(folder.name, attempt) for folder, attempt in members]
+    results = work(home, named, stop=asked.is_set, device=device, cpus=cpus)
+    return 0 if all(result.outcome in ("done", "stopped") for result in results) else 1
 
 
 def work(
-    home: Home, run_id: str, attempt: int, *, stop: Callable[[], bool], device: str = "cpu", cpus: int = 1
-) -> Result:
-    """Runs one attempt and writes its result, whatever happens in it; `stop` says whether it was asked to stop.
+    home: Home, members: Sequence[tuple[str, int]], *, stop: Callable[[], bool], device: str = "cpu", cpus: int = 1
+) -> list[Result]:
+    """Runs an attempt of each of these runs and writes their results, whatever happens in them.
 
-    Raises StoreError only where the result itself cannot be written.
+    `stop` says whether all were asked to stop. Raises StoreError only where a result itself cannot be written.
     """
-    paths = home.run(run_id)
-    paths.attempt(attempt).mkdir(parents=True, exist_ok=True)
-    reserve = paths.attempt(attempt) / "reserve"
-    with suppress(OSError):
-        _reserve(reserve)
-    begin = time.time()
-    known: dict[str, Any] = {}
+    granted = Granted(stop, device, cpus)
+    if len(members) == 1:
+        return [_alone(Attempt(home, *members[0]), granted)]
+    return _together(home, members, granted)
+
+
+def _alone(attempt: Attempt, granted: Granted) -> Result:
     try:
-        outcome, error = _attempt(home, run_id, attempt, known, stop, device, cpus), ""
-    except BaseException as raised:  # noqa: BLE001  a task may raise anything, and the run must still come to an end
-        outcome, error = _ending(raised)
-        with suppress(OSError):  # where the disk is full the log is, too; the result has its own reserve
-            print(f"{outcome}: {error}", file=sys.stderr)  # noqa: T201  the log is for people
-    ended = time.time()
-    result = Result(outcome=outcome, error=error, device=device, seconds=ended - begin, at=ended, **known)
-    _write_result(paths.result(attempt), result, reserve)
-    return result
-
-
-def read_spec(paths: RunPaths) -> RunSpec:
-    """What was submitted: from the run's folder or, where a power cut left that incomplete, from the catalogue.
-
-    Raises StoreCorrupt.
-    """
-    try:
-        return msgspec.json.decode(paths.spec.read_bytes(), type=RunSpec)
-    except (OSError, msgspec.DecodeError) as error:
-        try:
-            return _stored_spec(paths)
-        except ScimlError:
-            raise StoreCorrupt(f"{paths.spec}: required what was submitted, got {error}; retry the run") from None
-
-
-def _stored_spec(paths: RunPaths) -> RunSpec:
-    from engine.store.catalog import Catalog
-
-    with closing(Catalog(Home(paths.folder.parent.parent), readonly=True)) as catalog:
-        return catalog.get(paths.folder.name).spec
-
-
-def _attempt(
-    home: Home, run_id: str, attempt: int, known: dict[str, Any], stop: Callable[[], bool], device: str, cpus: int
-) -> str:
-    """Runs the task; what is learned on the way goes into `known`, fields of the result. Returns the outcome."""
-    from engine.reporter import RunReporter
-
-    paths = home.run(run_id)
-    spec = read_spec(paths)
-    task = tasks.task(spec.task)
-    known["code"] = _code_of(task, home, paths)
-    reporter = RunReporter(home, run_id, attempt, seed=spec.seed, stop=stop, device=device, cpus=cpus)
-    try:
-        _limit_threads(cpus)
+        spec = read_spec(attempt.paths)
+        task = tasks.task(spec.task)
+        reporter = attempt.open(task, spec.seed, granted)
+        _limit_threads(granted.cpus)
         task.run(spec.params, reporter)
-        reporter.close()
-    finally:
-        known.update(summary=reporter.figures, warnings=tuple(reporter.warnings), versions=_versions(device))
-        with suppress(ScimlError):  # what ended the run is told, not that it also kept this from being written
-            reporter.close()
-    return "stopped" if reporter.saw_stop else "done"
+    except BaseException as raised:  # noqa: BLE001  a task may raise anything, and the run must still come to an end
+        return attempt.end(raised)
+    return attempt.end(None)
+
+
+def _together(home: Home, members: Sequence[tuple[str, int]], granted: Granted) -> list[Result]:
+    """The runs of a pack: what ends one of them leaves the others alone, unless the task as a whole breaks down."""
+    results: dict[str, Result] = {}
+    with ExitStack() as logs:
+        attempts = [Attempt(home, *member, log=_own_log(home, members, i, logs)) for i, member in enumerate(members)]
+
+        def end(attempt: Attempt, raised: BaseException | None) -> None:
+            results[attempt.run] = attempt.end(raised)
+            _tell_supervisor(attempt)
+
+        failure: BaseException = TaskError("required a word of how it ended, got none from its task")
+        try:
+            task = tasks.task(read_spec(attempts[0].paths).task)
+            if not isinstance(task, PackingTask):
+                raise TaskError("required a task that runs many at once, got one that does not; retry the run alone")
+            able, many, reporters = [], [], []
+            for attempt in attempts:
+                try:
+                    spec = read_spec(attempt.paths)
+                    stop = _stop_of(attempt, granted.stop)
+                    reporters.append(attempt.open(task, spec.seed, granted._replace(stop=stop), together=len(attempts)))
+                except Exception as error:  # noqa: BLE001  it is this run's: the others go on
+                    end(attempt, error)
+                else:
+                    able.append(attempt)
+                    many.append(spec.params)
+            _limit_threads(granted.cpus)
+            for place, ended_by in task.run_many(many, reporters):
+                end(able[place], ended_by)
+        except BaseException as raised:  # noqa: BLE001  as for a run alone
+            failure = raised
+        for attempt in attempts:
+            if attempt.run not in results:
+                end(attempt, failure)
+    return [results[run] for run, _ in members]
+
+
+def _own_log(home: Home, members: Sequence[tuple[str, int]], place: int, logs: ExitStack) -> TextIO | None:
+    """The log of a run in a pack; that of the first is the log of the process."""
+    if place == 0:
+        return None
+    log = logs.enter_context(home.run(members[place][0]).log.open("a", buffering=1))
+    first = members[0][0]
+    print(f"one process with {len(members) - 1} others: what it prints is in the log of {first}", file=log)
+    return log
+
+
+def _stop_of(attempt: Attempt, all_are_to: Callable[[], bool]) -> Callable[[], bool]:
+    asked = attempt.paths.asked(attempt.number)
+    return lambda: all_are_to() or asked.exists()
+
+
+def _tell_supervisor(attempt: Attempt) -> None:
+    """That one run has ended while its process goes on: the shim writes its exit and lets go of its lock."""
+    started = read(attempt.paths.started(attempt.number), Started)
+    if started and started.shim.pid != os.getpid():
+        processes.send(started.shim, shim.LOOK)
 
 
 def _limit_threads(cpus: int) -> None:
@@ -143,79 +155,6 @@ def _limit_threads(cpus: int) -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(cpus)
-
-
-def _code_of(task: Task, home: Home, paths: RunPaths) -> dict[str, Any]:
-    """Of the checkout that the task comes from, and of the user's own components."""
-    from engine import atomic, provenance
-
-    file = getattr(sys.modules[type(task).__module__], "__file__", None)
-    code, diff = provenance.code(Path(file)) if file else ({}, b"")
-    if diff:
-        atomic.write(paths.diff, diff)
-    plugins = provenance.digest(home.plugins)
-    return code | {"plugins": plugins} if plugins else code
-
-
-def _versions(device: str) -> dict[str, str]:
-    from engine import provenance
-
-    known = provenance.versions() | provenance.machine()
-    torch = sys.modules.get("torch")
-    if device == "cuda" and torch is not None and torch.cuda.is_available():
-        known["gpu"] = torch.cuda.get_device_name()
-    return known
-
-
-def _ending(raised: BaseException) -> tuple[str, str]:
-    """The outcome that an exception means, and a message for people; an unexpected one is traced in the log."""
-    if isinstance(raised, Diverged):
-        return "diverged", str(raised)
-    if isinstance(raised, KeyboardInterrupt):
-        return "stopped", "interrupted"
-    if _is_out_of_memory(raised):
-        return "failed", (
-            f"out of memory: {_first_line(raised)}; lower the number of points or samples, the batch or the size of "
-            "the model, or run it where there is more"
-        )
-    if isinstance(raised, ScimlError):
-        return "failed", str(raised)
-    if isinstance(raised, OSError) and isinstance(full := store_error(raised, raised.filename or "a file"), StoreFull):
-        return "failed", str(full)
-    with suppress(OSError):
-        traceback.print_exception(raised)
-    return "failed", tasks.told(raised)
-
-
-def _is_out_of_memory(raised: BaseException) -> bool:
-    names = {kind.__name__ for kind in type(raised).__mro__}
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or any(words in str(raised) for words in _NO_MEMORY)
-
-
-def _first_line(raised: BaseException) -> str:
-    return (str(raised).strip().splitlines() or [type(raised).__name__])[0]
-
-
-def _reserve(path: Path) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.posix_fallocate(fd, 0, _RESERVED)
-    finally:
-        os.close(fd)
-
-
-def _write_result(path: Path, result: Result, reserve: Path) -> None:
-    from engine import atomic
-    from engine.store import codec
-
-    data = codec.encode(msgspec.to_builtins(result))
-    try:
-        atomic.write(path, data)
-    except StoreFull:
-        reserve.unlink(missing_ok=True)
-        atomic.write(path, data)
-    with suppress(OSError):
-        reserve.unlink(missing_ok=True)
 
 
 # Answers
@@ -273,8 +212,10 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["--describe" | "--check"]:
             return _answer(arguments[0])
-        case [folder, attempt] if attempt.isdigit():
-            return run(Path(folder), int(attempt))
+        case [_, _, *_] if len(arguments) % 2 == 0 and all(attempt.isdigit() for attempt in arguments[1::2]):
+            return run(
+                [(Path(folder), int(attempt)) for folder, attempt in zip(arguments[::2], arguments[1::2], strict=True)]
+            )
     print(__doc__, file=sys.stderr)  # noqa: T201  for whoever starts it by hand
     return 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from engine.errors import UnknownName
@@ -16,16 +17,17 @@ LAUNCHERS = {"local": "engine.launchers.local", "inline": "engine.launchers.inli
 class Launcher(Protocol):
     """A module with these functions."""
 
-    def start(self, home: Home, job: Job, held: Held) -> dict[str, Any]:
-        """Starts the job and hands its lock on to it. Returns what `stop` needs beside the evidence, often nothing.
+    def start(self, home: Home, job: Job, locks: Sequence[Held]) -> dict[str, Any]:
+        """Starts the job and hands the locks of its runs on to it. Returns what `stop` needs beside the evidence, often
+        nothing.
 
-        Returns once the start is in evidence. Raises ServiceError if the job cannot be started; the lock is the
+        Returns once the start is in evidence. Raises ServiceError if the job cannot be started; the locks are the
         caller's in either case.
         """
         ...
 
     def stop(self, home: Home, run: Run, *, kill: bool) -> bool:
-        """Asks a running run to stop, or kills it. Whether there was somebody to ask."""
+        """Asks a running run to stop, and it alone; or kills its job. Whether there was somebody to ask."""
         ...
 
 

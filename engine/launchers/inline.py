@@ -10,8 +10,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,35 +30,48 @@ def run(catalog: Catalog, home: Home, waiting: Run) -> Run:
 
     Raises NotPossible if somebody else has taken it.
     """
-    taken = claims.take(catalog, home, waiting, cpus=waiting.spec.resources.cpus)
-    if taken is None:
-        raise NotPossible(f"run {waiting.id}: required one that waits, got one that somebody else has taken")
-    claimed, held = taken
-    with held:
-        start(home, Job(runs=(claimed.id,), attempt=claimed.attempt, cpus=waiting.spec.resources.cpus), held)
-    return evidence.settle(catalog, home, catalog.get(claimed.id))
+    return run_together(catalog, home, [waiting])[0]
 
 
-def start(home: Home, job: Job, held: Held) -> dict[str, Any]:
+def run_together(catalog: Catalog, home: Home, waiting: Sequence[Run]) -> list[Run]:
+    """Runs a pack of waiting runs, as `run`. Raises NotPossible if somebody else has taken one, with none run."""
+    cpus = waiting[0].spec.resources.cpus
+    taken = claims.take_together(catalog, home, waiting, cpus=cpus)
+    with ExitStack() as stack:
+        locks = [stack.enter_context(held) for _, held in taken]
+        claimed = [run for run, _ in taken]
+        if missing := [run.id for run in waiting if run.id not in {run.id for run in claimed}]:
+            raise NotPossible(f"run {missing[0]}: required one that waits, got one that somebody else has taken")
+        runs, attempts = tuple(run.id for run in claimed), tuple(run.attempt for run in claimed)
+        start(home, Job(runs=runs, attempts=attempts, cpus=cpus), locks)
+    return [evidence.settle(catalog, home, catalog.get(run.id)) for run in claimed]
+
+
+def start(home: Home, job: Job, locks: Sequence[Held]) -> dict[str, Any]:
     """Runs the job, and returns when it has ended. Raises StoreError where its evidence cannot be written."""
-    from engine import worker
+    from engine import attempts, worker
 
-    paths = home.run(job.leader)
-    paths.attempt(job.attempt).mkdir(parents=True, exist_ok=True)
     me = processes.identify(os.getpid())
     assert me is not None
     here, boot = processes.host_name(), processes.boot_id()
-    _write(paths.started(job.attempt), Started(host=here, boot=boot, shim=me, worker=me, at=time.time()))
-    device = "cuda" if worker.read_spec(paths).resources.gpus not in ("auto", 0) else "cpu"
+    for run, attempt in job.members:
+        home.run(run).attempt(attempt).mkdir(parents=True, exist_ok=True)
+        _write(home.run(run).started(attempt), Started(host=here, boot=boot, shim=me, worker=me, at=time.time()))
+    device = "cuda" if attempts.read_spec(home.run(job.leader)).resources.gpus not in ("auto", 0) else "cpu"
     with _stoppable() as asked:
-        result = worker.work(home, job.leader, job.attempt, stop=asked, device=device, cpus=job.cpus)
-    code = 0 if result.outcome in ("done", "stopped") else 1
-    _write(paths.exit(job.attempt), Exit(code=code, asked="stop" if asked() else "", at=time.time()))
+        results = worker.work(home, job.members, stop=asked, device=device, cpus=job.cpus)
+    for (run, attempt), result in zip(job.members, results, strict=True):
+        code = 0 if result.outcome in ("done", "stopped") else 1
+        stopped = asked() or home.run(run).asked(attempt).exists()
+        _write(home.run(run).exit(attempt), Exit(code=code, asked="stop" if stopped else "", at=time.time()))
     return {}
 
 
 def stop(home: Home, run: Run, *, kill: bool) -> bool:
-    """A kill ends the client that the run is in."""
+    """A kill ends the client that the run is in; of runs that share it, the one that is to stop is told by a file."""
+    if run.claim and run.claim.job and not kill:
+        atomic.write(home.run(run.id).asked(run.attempt), b"")
+        return True
     started = evidence.read(home.run(run.id).started(run.attempt), Started)
     number = signal.SIGKILL if kill else signal.SIGTERM
     return started is not None and started.boot == processes.boot_id() and processes.send(started.worker, number)

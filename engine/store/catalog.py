@@ -48,11 +48,12 @@ class Catalog:
 
     # Runs
 
-    def add(self, runs: Iterable[Run]) -> list[Run]:
-        """Stores new runs, all or none of them, under new ids, whatever their own say."""
+    def add(self, runs: Iterable[Run], *, pack: bool = False) -> list[Run]:
+        """Stores new runs, all or none of them, under new ids, whatever their own say; with `pack`, as one pack."""
         with self.lock():
             first = self._journal.top(_RUNS) + 1
-            added = [msgspec.structs.replace(run, id=run_id(n)) for n, run in enumerate(runs, first)]
+            together = run_id(first) if pack else ""
+            added = [msgspec.structs.replace(run, id=run_id(n), pack=together) for n, run in enumerate(runs, first)]
             self._runs.insert_multiple(Document(msgspec.to_builtins(run), _doc_id(run.id)) for run in added)
         return added
 

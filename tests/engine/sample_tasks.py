@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -77,6 +77,28 @@ class Walk:
         return Estimate(seconds=params["steps"] * params["pause"])
 
     def run(self, params: Mapping[str, Any], reporter: Reporter, /) -> None:
+        for _ in self._steps(params, reporter):
+            pass
+
+    def run_many(
+        self, many: Sequence[Mapping[str, Any]], reporters: Sequence[Reporter], /
+    ) -> Iterator[tuple[int, BaseException | None]]:
+        """A step of each in turn."""
+        left = {
+            i: self._steps(params, reporter) for i, (params, reporter) in enumerate(zip(many, reporters, strict=True))
+        }
+        while left:
+            for i, steps in list(left.items()):
+                try:
+                    next(steps)
+                except StopIteration:
+                    del left[i]
+                    yield i, None
+                except Exception as error:  # noqa: BLE001  it is that walk's
+                    del left[i]
+                    yield i, error
+
+    def _steps(self, params: Mapping[str, Any], reporter: Reporter) -> Iterator[None]:
         options = settings(WalkSettings, params)
         print(f"walking with OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS')}", flush=True)
         random = np.random.default_rng(reporter.seed)
@@ -94,6 +116,7 @@ class Walk:
                 return
             if not state:  # a resumed one need not be slow: it was slow to be stopped in time
                 time.sleep(options.pause)
+            yield
         _end(options.ending, options.steps)
         reporter.fields(options.steps, path=np.linspace(0, x, 7), x=np.arange(7.0))
         file = reporter.folder / "end.txt"

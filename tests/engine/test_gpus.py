@@ -1,5 +1,6 @@
 import json
 import os
+from itertools import count
 
 import msgspec
 import pytest
@@ -16,9 +17,9 @@ def gpu(index, **changes):
     return Gpu(index=index, uuid=f"GPU-{index}{index}{index}", name="Test", memory_total=80 * GB, **changes)
 
 
-def run_with(*uuids, share=1.0):
-    claim = Claim(host="h", boot="b", pid=1, at=0.0, gpus=uuids, gpu_share=share)
-    return Run(id="r0001", spec=RunSpec(task="t"), status=Status.RUNNING, claim=claim)
+def run_with(*uuids, share=1.0, job="", number=count(1)):
+    claim = Claim(host="h", boot="b", pid=1, at=0.0, gpus=uuids, gpu_share=share, job=job)
+    return Run(id=f"r{next(number):04x}", spec=RunSpec(task="t"), status=Status.RUNNING, claim=claim)
 
 
 def test_the_inventory_is_read_from_the_file_that_the_seam_names(tmp_path, monkeypatch):
@@ -60,6 +61,11 @@ def test_cuda_visible_devices_limits_the_inventory(chosen, left):
 def test_leases_are_the_claims_of_active_runs():
     runs = [run_with("GPU-000", "GPU-111"), run_with("GPU-222", share=0.5), run_with("GPU-222", share=0.25)]
     assert gpus.leases([*runs, run_with()]) == {"GPU-000": 1.0, "GPU-111": 1.0, "GPU-222": 0.75}
+
+
+def test_runs_that_share_a_job_hold_one_lease():
+    runs = [run_with("GPU-000", share=0.5, job="r0001/1") for _ in range(3)]
+    assert gpus.leases([*runs, run_with("GPU-000", share=0.25, job="r0001/2")]) == {"GPU-000": 0.75}
 
 
 def test_a_gpu_on_which_others_hold_memory_is_foreign():

@@ -46,8 +46,8 @@ def launch(sample_home, catalog, submitted, until):
 
     def start(*command, gpus=(), grace=30.0):
         run, held = claims.take(catalog, sample_home, submitted("local"), gpus=gpus)
-        job = Job(runs=(run.id,), attempt=run.attempt, cpus=3, gpus=gpus, grace=grace)
-        assert local.start(sample_home, job, held, worker=command) == {}
+        job = Job(runs=(run.id,), attempts=(run.attempt,), cpus=3, gpus=gpus, grace=grace)
+        assert local.start(sample_home, job, [held], worker=command) == {}
         held.hand_over()
         launched.append(run)
         return run
@@ -171,7 +171,7 @@ def test_a_job_that_cannot_be_started_says_why_and_leaves_no_worker(sample_home,
     run, held = claims.take(catalog, sample_home, submitted("local"))
     sample_home.run(run.id).attempts.write_text("a file where a folder should be")
     with held, pytest.raises(ServiceError, match=r"cannot write .*attempts/1"):
-        local.start(sample_home, Job(runs=(run.id,), attempt=1), held, worker=["touch", "ran"])
+        local.start(sample_home, Job(runs=(run.id,), attempts=(1,)), [held], worker=["touch", "ran"])
     assert evidence.observe(sample_home, run).status is Status.QUEUED
     assert not (sample_home.run(run.id).folder / "ran").exists()
 
@@ -185,7 +185,7 @@ def test_a_run_survives_the_hangup_of_the_terminal_that_started_it(sample_home, 
         "from engine.paths import Home; from engine.store.catalog import Catalog\n"
         f"home = Home(); catalog = Catalog(home); run, held = claims.take(catalog, home, catalog.get({run.id!r}))\n"
         "worker = ['sh', '-c', 'while :; do echo on; sleep 0.1; done']\n"
-        "local.start(home, Job(runs=(run.id,), attempt=1), held, worker=worker); held.hand_over()\n"
+        "local.start(home, Job(runs=(run.id,), attempts=(1,)), [held], worker=worker); held.hand_over()\n"
         f"open({str(tmp_path / 'up')!r}, 'w'); time.sleep(60)"
     )
     pid, terminal = os.forkpty()

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +16,12 @@ def waiting(number, *, needs=(), **resources):
     return Run(id=f"r{number:04x}", spec=spec, created=float(number))
 
 
-def active(number, *, cpus=1, gpus=(), share=1.0):
-    claim = Claim(host="h", boot="b", pid=1, at=0.0, cpus=cpus, gpus=gpus, gpu_share=share)
+def packed(*numbers, **options):
+    return [msgspec.structs.replace(waiting(number, **options), pack=f"r{numbers[0]:04x}") for number in numbers]
+
+
+def active(number, *, cpus=1, gpus=(), share=1.0, job=""):
+    claim = Claim(host="h", boot="b", pid=1, at=0.0, cpus=cpus, gpus=gpus, gpu_share=share, job=job)
     return Run(id=f"r{number:04x}", spec=RunSpec(task="t"), status=Status.RUNNING, claim=claim)
 
 
@@ -37,6 +42,41 @@ def test_runs_start_in_the_order_of_submission_until_the_cpus_are_used():
 
 def test_active_runs_keep_their_cpus():
     assert started(decide([waiting(1), waiting(2)], [active(9)], {}, TWO)) == {"r0001": (1, (), 1.0)}
+
+
+def test_a_pack_starts_as_one_job_with_what_one_of_its_runs_asks_for():
+    decisions = decide([*packed(1, 3, 4), waiting(2), waiting(5)], [], {}, TWO)
+    assert [tuple(run.id for run in d.runs) for d in decisions if isinstance(d, Start)] == [
+        ("r0001", "r0003", "r0004"),
+        ("r0002",),
+    ]
+    assert decisions[2] == Wait(waiting(5), Status.QUEUED)
+
+
+def test_a_pack_that_does_not_fit_waits_as_a_whole():
+    decisions = decide(packed(1, 2, gpus=1), [active(8, gpus=("A",)), active(9, gpus=("B",))], {}, BOX)
+    assert [(d.run.id, d.status, d.reason) for d in decisions] == [
+        (run, Status.QUEUED, "waits for GPUs") for run in ("r0001", "r0002")
+    ]
+    impossible = decide(packed(1, 2, cpus=3), [], {}, TWO)
+    assert [(type(d), d.run.id) for d in impossible] == [(Skip, "r0001"), (Skip, "r0002")]
+
+
+def test_of_a_pack_what_can_never_start_drops_out_and_what_is_blocked_is_waited_for():
+    one, two = packed(1, 2)
+    needs = msgspec.structs.replace(two, spec=RunSpec(task="t", needs=("r0009",)))
+    (skip, start) = decide([one, needs], [], {"r0009": ended(9, Status.FAILED)}, TWO)
+    assert isinstance(skip, Skip) and skip.run == needs
+    assert isinstance(start, Start) and start.runs == (one,)
+    first, second = decide([one, needs], [], {"r0009": active(9)}, TWO)
+    assert (first.run.id, first.status) == ("r0002", Status.BLOCKED)
+    assert (second.run.id, second.status) == ("r0001", Status.QUEUED)
+    assert second.reason == "waits for r0002, which is of its pack and waits itself"
+
+
+def test_active_runs_that_share_a_job_hold_one_lease():
+    pack = [active(n, cpus=1, job="r0007/1") for n in (7, 8, 9)]
+    assert started(decide([waiting(1), waiting(2)], pack, {}, TWO)) == {"r0001": (1, (), 1.0)}
 
 
 def test_a_wide_run_is_not_starved_by_narrow_ones_behind_it():

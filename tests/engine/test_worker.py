@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +17,6 @@ import pytest
 
 from engine import worker
 from engine.api import RunSpec
-from engine.errors import StoreFull
 from engine.evidence import read
 from engine.paths import Home
 from engine.records import Result, Run
@@ -127,20 +125,6 @@ def test_out_of_memory_says_what_to_lower(sample_home: Home) -> None:
     assert "lower the number of points or samples, the batch" in result.error
 
 
-def test_torchs_out_of_memory_is_known_by_its_name_and_its_words() -> None:
-    class OutOfMemoryError(RuntimeError):
-        """Named as torch's."""
-
-    for error in (
-        OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation"),
-        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: 800 bytes"),
-    ):
-        outcome, message = worker._ending(error)
-        assert outcome == "failed"
-        assert message.startswith("out of memory: ")
-        assert "\n" not in message
-
-
 def test_a_fault_of_the_task_is_one_line_with_its_place_and_a_traceback_in_the_log(sample_home: Home) -> None:
     code, log, result = went(sample_home, ending="fault")
     assert code == 1
@@ -226,36 +210,11 @@ def test_a_disk_that_becomes_full_fails_the_run_and_the_result_is_told(sample_ho
     assert "metrics.jsonl: required space for a write" in result.error
 
 
-def test_the_result_is_written_in_the_space_that_was_set_aside(
-    sample_home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from engine import atomic
-
-    reserve, write = tmp_path / "reserve", atomic.write
-
-    def write_if_room(path: Path, data: bytes) -> None:
-        if reserve.exists():
-            raise StoreFull("no room")
-        write(path, data)
-
-    worker._reserve(reserve)
-    assert reserve.stat().st_blocks * 512 >= worker._RESERVED
-    monkeypatch.setattr(atomic, "write", write_if_room)
-    worker._write_result(tmp_path / "result.json", Result(outcome="failed", error="full"), reserve)
-    assert read(tmp_path / "result.json", Result) == Result(outcome="failed", error="full")
-
-
-def test_figures_that_are_not_finite_survive_in_the_result(tmp_path: Path) -> None:
-    made = Result(outcome="done", summary={"rel_l2": float("inf")})
-    worker._write_result(tmp_path / "result.json", made, tmp_path / "reserve")
-    assert read(tmp_path / "result.json", Result) == made
-
-
 def test_work_in_this_process_is_the_same_and_stops_by_the_callers_word(sample_home: Home) -> None:
     run = prepared(sample_home, steps=100_000, pause=0.001)
     stop = threading.Event()
     results = []
-    thread = threading.Thread(target=lambda: results.append(worker.work(sample_home, run, 1, stop=stop.is_set)))
+    thread = threading.Thread(target=lambda: results.extend(worker.work(sample_home, [(run, 1)], stop=stop.is_set)))
     thread.start()
     report = Report(sample_home, run)
     until(lambda: report.poll() and report.reader.length > 3)

@@ -19,17 +19,35 @@ from tui.session import Session
 from tui.verbs.options import Json, OneRun, Runs
 from tui.verbs.records import emit_runs
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (it is asked on a terminal only).")]
+
 
 def stop(ctx: typer.Context, runs: Runs, json: Json = False) -> None:
-    """Ask runs to save a checkpoint and end. They can be resumed."""
+    """Ask runs to save a checkpoint and end. They can be resumed; others of their pack go on."""
     session: Session = ctx.obj
     _each(session, runs, session.writer.stop, json)
 
 
-def kill(ctx: typer.Context, runs: Runs, json: Json = False) -> None:
-    """End runs at once. They can be resumed from their last checkpoint."""
+def kill(ctx: typer.Context, runs: Runs, yes: Yes = False, json: Json = False) -> None:
+    """End runs at once, and with them the others of a pack: it is one process. They resume from their checkpoints."""
     session: Session = ctx.obj
-    _each(session, runs, session.writer.kill, json)
+    known = {run.id: run for run in _found(session, runs)}
+    others = {other.id: other for run in known for other in session.client.in_its_process(run)}
+    if more := [run for run in others if run not in known]:
+        question = f"{' '.join(more)} {'shares' if len(more) == 1 else 'share'} a process with {' '.join(known)}"
+        if not yes and not confirmed(f"{question}: kill all of them?"):
+            raise typer.Exit(1)
+    killed: set[str] = set()
+
+    def end(run: str) -> Run:
+        claim = (known | others)[run].claim
+        process = (claim.job if claim else "") or run
+        if process in killed:
+            return session.client.run(run)
+        killed.add(process)
+        return session.writer.kill(run)
+
+    _each(session, [*known, *more], end, json)
 
 
 def resume(ctx: typer.Context, runs: Runs, json: Json = False) -> None:
@@ -47,7 +65,7 @@ def retry(ctx: typer.Context, runs: Runs, json: Json = False) -> None:
 def rm(
     ctx: typer.Context,
     runs: Runs,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (it is asked on a terminal only).")] = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Remove runs. Curves and checkpoints go with them; published datasets and models stay."""

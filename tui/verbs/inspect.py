@@ -60,7 +60,7 @@ def _facts(run: Run) -> Iterator[tuple[str, Text]]:
     for key, names in (("needs", spec.needs), ("tags", spec.tags)):
         if names:
             yield key, shown(", ".join(names))
-    for key, value in (("retry of", run.retry_of), ("note", run.note)):
+    for key, value in (("retry of", run.retry_of), ("pack", run.pack), ("note", run.note)):
         if value:
             yield key, shown(value)
     yield "asked for", shown(f"gpus {text(asked.gpus)}, cpus {asked.cpus}, launcher {asked.launcher}")

@@ -38,6 +38,7 @@ def run_record(run: Run, now: float | None = None) -> dict[str, Any]:
         "resources": run.spec.resources,
         "identity": run.identity,
         "retry_of": run.retry_of,
+        "pack": run.pack,
         "note": run.note,
         "archived": run.archived,
         "warnings": run.warnings,

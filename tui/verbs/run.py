@@ -39,6 +39,9 @@ def run(
     needs: Annotated[
         list[str] | None, typer.Option("--needs", metavar="RUN", help="Start only when it is done; may be repeated.")
     ] = None,
+    pack: Annotated[
+        bool, typer.Option("--pack", help="All in one process, in lock-step; it gets what one run asks for.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Until all have ended; exit code 1 unless all did well.")
     ] = False,
@@ -61,13 +64,13 @@ def run(
         tags=tag or [],
         name=name,
     )
-    deliver(session, specs, wait=wait, json=json)
+    deliver(session, specs, pack=pack, wait=wait, json=json)
 
 
-def deliver(session: Session, specs: Sequence[RunSpec], *, wait: bool, json: bool) -> None:
+def deliver(session: Session, specs: Sequence[RunSpec], *, pack: bool = False, wait: bool, json: bool) -> None:
     """Submits runs and prints their ids; with `wait`, ends when they have, and badly unless all are done."""
     with output_aside():
-        runs = session.writer.submit(specs)
+        runs = session.writer.submit(specs, pack=pack)
     if not json:
         for submitted in runs:
             say(submitted.id)
