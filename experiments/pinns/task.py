@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from engine.api import Estimate, Params, Problem, Reporter, SpecError, TaskDescription, lazy_import
@@ -11,9 +12,10 @@ from experiments.pinns.configuration import Configuration
 if TYPE_CHECKING:
     import torch
 
-    from experiments.pinns import train
+    from experiments.pinns import pack, train
 else:
     torch = lazy_import("torch")
+    pack = lazy_import("experiments.pinns.pack")
     train = lazy_import("experiments.pinns.train")
 
 MOST_MEMORY = 8e9
@@ -75,6 +77,21 @@ class Pinn:
         chosen = configuration.read(params)
         torch.set_num_threads(reporter.cpus)
         train.Training(chosen, reporter).run()
+
+    def run_many(
+        self, many: Sequence[Params], reporters: Sequence[Reporter], /
+    ) -> Iterator[tuple[int, BaseException | None]]:
+        """Trains the networks in lock-step, whatever each one's system, strategy and optimiser."""
+        torch.set_num_threads(reporters[0].cpus)
+        trainings = {}
+        for i, (params, reporter) in enumerate(zip(many, reporters, strict=True)):
+            try:
+                trainings[i] = train.Training(configuration.read(params), reporter)
+            except Exception as error:  # noqa: BLE001  whatever it is, it is this one's: the others are trained
+                yield i, error
+        places = list(trainings)
+        for place, raised in pack.train(list(trainings.values())):
+            yield places[place], raised
 
 
 def _check_memory(chosen: Configuration) -> list[Problem]:

@@ -23,13 +23,13 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (it is asked 
 
 
 def stop(ctx: typer.Context, runs: Runs, json: Json = False) -> None:
-    """Ask runs to save a checkpoint and end. They can be resumed; others of their pack go on."""
+    """Ask runs to save a checkpoint and end. They can be resumed."""
     session: Session = ctx.obj
     _each(session, runs, session.writer.stop, json)
 
 
 def kill(ctx: typer.Context, runs: Runs, yes: Yes = False, json: Json = False) -> None:
-    """End runs at once, and with them the others of a pack: it is one process. They resume from their checkpoints."""
+    """End runs at once, and others that share their process. They can be resumed from their last checkpoint."""
     session: Session = ctx.obj
     known = {run.id: run for run in _found(session, runs)}
     others = {other.id: other for run in known for other in session.client.in_its_process(run)}
