@@ -35,7 +35,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     through a network as one derivative: residual = Σ linear[name] · name + nonlinear.
 
     coefficients: a struct of settings, each field one coefficient; `c` below is an instance.
-    main: the coefficient that makes the problem hard; step: a change of it that a trained network survives.
+    main: the coefficient that makes the problem hard; step: a change of it that a trained network survives; start:
+        where a curriculum over it begins, if that is not one step away from 0.
     axes: {name: its bounds}, time the last.
     linear(c): {name of a derivative: its coefficient}.
     nonlinear(c, d): the rest; `d.u`, `d.u_x`, `d.t` are arrays of NumPy or torch. reads: the names that it uses.
@@ -55,6 +56,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     coefficients: type[msgspec.Struct]
     main: str
     step: float
+    start: float | None = None
     axes: Mapping[str, tuple[float, float]] = msgspec.field(
         default_factory=lambda: {"x": (0.0, 2 * math.pi), "t": (0.0, 1.0)}
     )

@@ -26,7 +26,9 @@ class Line(Spec, frozen=True, kw_only=True):
             "being those of the first; empty: the system's main one"
         ),
     ] = ""
-    start: Annotated[float | None, Meta(description="Its value in the first stage; none: one step away from 0")] = None
+    start: Annotated[float | None, Meta(description="Its value in the first stage; none: what the system advises")] = (
+        None
+    )
     step: Annotated[float | None, Meta(description="Its rise from stage to stage; none: what the system advises")] = (
         None
     )
@@ -66,10 +68,13 @@ def rising(line: Line, target: Target) -> Rising:
     """Settings are as `check_names` wants them."""
     names = _names(line, target)
     end = getattr(target.coefficients, names[0])
-    step = line.step
+    start, step = line.start, line.step
+    if start is None and names[0] == target.system.main:
+        start = target.system.start
     if step is None:
-        step = math.copysign(target.system.step, end - (line.start or 0.0))
-    start = math.copysign(min(abs(step), abs(end)), end) if line.start is None else line.start
+        step = math.copysign(target.system.step, end - (start or 0.0))
+    if start is None:
+        start = math.copysign(min(abs(step), abs(end)), end)
     return Rising(target, names, start, step, end)
 
 

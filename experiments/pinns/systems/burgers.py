@@ -85,6 +85,7 @@ SYSTEM = System(
     coefficients=Coefficients,
     main="nu",
     step=0.01,
+    start=0.03,
     axes={"x": (-1.0, 1.0), "t": (0.0, 1.0)},
     linear=linear,
     nonlinear=nonlinear,

@@ -21,7 +21,7 @@ from experiments.pinns.strategies import (
     curriculum,
     seq2seq,
 )
-from experiments.pinns.systems import convection, reaction, reaction_diffusion
+from experiments.pinns.systems import burgers, convection, reaction, reaction_diffusion
 
 STRATEGIES: dict[str, Strategy] = discover("experiments.pinns.strategies", "STRATEGY")[0]
 
@@ -91,6 +91,14 @@ def test_a_curriculum_rises_by_the_systems_own_step() -> None:
 )
 def test_a_curriculum_ends_at_its_target(settings: dict[str, Any], expected: list[float]) -> None:
     assert values(target(), **settings) == expected
+
+
+def test_a_curriculum_begins_where_the_system_advises_and_may_fall() -> None:
+    for nu, expected in ((0.004, [0.03, 0.02, 0.01, 0.004]), (0.045, [0.03, 0.04, 0.045]), (0.03, [0.03])):
+        aim = Target(system=burgers.SYSTEM, coefficients=burgers.Coefficients(nu=nu), loss=0.0, closures=10_000)
+        assert curriculum.check(curriculum.Settings(), aim) == []
+        stages = stages_of(curriculum.STRATEGY, curriculum.Settings(), aim)
+        assert [stage.coefficients.nu for stage in stages] == pytest.approx(expected)
 
 
 def test_a_target_below_the_first_step_is_one_stage() -> None:
