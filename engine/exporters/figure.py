@@ -53,8 +53,8 @@ def _lines(make: Any, drawing: Drawing) -> Any:
     axes.set_ylabel(drawing.y_title)
     axes.set_title(drawing.title, fontsize=10)
     axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
-    if drawing.lines:
-        axes.legend(fontsize=7, frameon=False)
+    if drawing.lines:  # below the axes, so that it hides nothing
+        figure.legend(loc="outside lower center", ncols=2, fontsize=7, frameon=False)
     return figure
 
 

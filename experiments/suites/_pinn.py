@@ -89,6 +89,11 @@ def _cut(params: Params) -> Params:
     return {**SMOKE, **stages}
 
 
+def told(setting: str, scale: str) -> str:
+    """The words for a setting, of the smallest scale that they do not hold."""
+    return f"cut down to what takes seconds (the settings are stated), else {setting}" if scale == "smoke" else setting
+
+
 def published(figures: Mapping[float, float], column: Value = None, value: str = "") -> tuple[Published, ...]:
     """Figures by the one value of their row."""
     return tuple(Published(row=(row,), column=column, figure=figure, value=value) for row, figure in figures.items())

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.api import Published, Suite, SuiteFigure, SuiteTable
-from experiments.suites._pinn import AUTHORS, AUTHORS_WORDS, FIGURES, OURS, OURS_WORDS, SEEDS, SUCCEEDS, Params, runs
+from experiments.suites._pinn import (
+    AUTHORS,
+    AUTHORS_WORDS,
+    FIGURES,
+    OURS,
+    OURS_WORDS,
+    SEEDS,
+    SUCCEEDS,
+    Params,
+    runs,
+    told,
+)
 
 FULL, SHORT, LONG = "full", "seq2seq Δt=0.05", "seq2seq Δt=0.1"
 WINDOWS = {SHORT: 0.05, LONG: 0.1}
@@ -65,7 +76,7 @@ def suite(
                 threshold=SUCCEEDS,
                 published=known,
                 published_in=published_in,
-                notes=f"{words}{more}; windows share the evaluations and the points",
+                notes=told(f"{words}{more}; windows share the evaluations and the points", scale),
             )
         )
         drawn.append(

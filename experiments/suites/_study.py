@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.api import Suite, SuiteTable, Value
-from experiments.suites._pinn import FIGURES, SEEDS, SUCCEEDS, Params, runs
+from experiments.suites._pinn import FIGURES, SEEDS, SUCCEEDS, Params, runs, told
 
 PROBLEMS: dict[str, Params] = {
     "convection β=30": {"system": "convection", "beta": 30.0},
@@ -79,7 +79,7 @@ def study(
                 columns=column if len(chosen) > 1 else "",
                 values=FIGURES,
                 threshold=SUCCEEDS,
-                notes=words,
+                notes=told(words, scale),
             )
         )
     return Suite(

@@ -18,6 +18,7 @@ from experiments.suites._pinn import (
     Params,
     published,
     runs,
+    told,
 )
 
 BETAS = {
@@ -81,7 +82,9 @@ def at(scale: str) -> Suite:
                 threshold=SUCCEEDS,
                 published=(*relative, *absolute),
                 published_in="Tab. 1",
-                notes=f"{AUTHORS_WORDS}; {OURS_WORDS}, at most 10000 evaluations, curriculum in steps of 5",
+                notes=told(
+                    f"{AUTHORS_WORDS}; {OURS_WORDS}, at most 10000 evaluations, curriculum in steps of 5", scale
+                ),
             ),
         ),
         figures=(
@@ -91,7 +94,23 @@ def at(scale: str) -> Suite:
                 x="beta",
                 value="rel_l2",
                 series=("method",),
-                published=relative,
+                published=tuple(known for known in relative if known.column != "regular"),
+            ),
+            SuiteFigure(
+                title="Convection: where in time the prediction is lost",
+                kind="profiles",
+                runs="curriculum/",
+                x="t",
+                value="rel_l2_t",
+                series=("beta",),
+            ),
+            SuiteFigure(
+                title="Convection, regular training in our setting: where in time the prediction is lost",
+                kind="profiles",
+                runs="regular/",
+                x="t",
+                value="rel_l2_t",
+                series=("beta",),
             ),
         ),
         minutes=MINUTES[scale],

@@ -6,7 +6,7 @@ Krishnapriyan et al. 2021, Sec. 4 and the appendix on λ.
 from __future__ import annotations
 
 from engine.api import SCALES, Suite, SuiteFigure, SuiteTable
-from experiments.suites._pinn import AUTHORS, AUTHORS_WORDS, FIGURES, SEEDS, SUCCEEDS, published, runs
+from experiments.suites._pinn import AUTHORS, AUTHORS_WORDS, FIGURES, SEEDS, SUCCEEDS, published, runs, told
 
 PUBLISHED = {1e-6: 1.69, 1e-5: 1.65, 1e-3: 1.00, 1e-1: 1.08, 10.0: 0.982}
 WEIGHTS = {"smoke": (1e-3, 10.0), "quick": tuple(PUBLISHED), "paper": (*tuple(PUBLISHED)[:-1], 1.0, 10.0, 100.0)}
@@ -39,7 +39,7 @@ def at(scale: str) -> Suite:
                 values=FIGURES,
                 threshold=SUCCEEDS,
                 published=known,
-                notes=AUTHORS_WORDS,
+                notes=told(AUTHORS_WORDS, scale),
             ),
         ),
         figures=(

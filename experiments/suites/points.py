@@ -7,7 +7,7 @@ from __future__ import annotations
 from itertools import product
 
 from engine.api import SCALES, Suite, SuiteFigure, SuiteTable
-from experiments.suites._pinn import FIGURES, OURS, SEEDS, SUCCEEDS, Params, runs
+from experiments.suites._pinn import FIGURES, OURS, SEEDS, SUCCEEDS, Params, runs, told
 from experiments.suites._study import PROBLEMS, strategies
 
 CLOSURES = 3000
@@ -51,7 +51,9 @@ def at(scale: str) -> Suite:
                 columns="optimizer",
                 values=FIGURES,
                 threshold=SUCCEEDS,
-                notes=f"float64, 4 x 20 tanh, the same random points throughout, at most {CLOSURES} evaluations",
+                notes=told(
+                    f"float64, 4 x 20 tanh, the same random points throughout, at most {CLOSURES} evaluations", scale
+                ),
             )
             for name in problems
         ),

@@ -6,7 +6,7 @@ Convection over β, reaction over ρ, reaction-diffusion over ν, each by a curr
 from __future__ import annotations
 
 from engine.api import SCALES, Suite, SuiteRun, SuiteTable
-from experiments.suites._pinn import FIGURES, OURS, OURS_WORDS, SUCCEEDS, Params, published, runs
+from experiments.suites._pinn import FIGURES, OURS, OURS_WORDS, SUCCEEDS, Params, published, runs, told
 
 SEEDS = {"smoke": (100,), "quick": (100, 101, 102), "paper": tuple(range(100, 110))}
 MINUTES = {"smoke": 0.1, "quick": 15.0, "paper": 60.0}
@@ -29,8 +29,8 @@ REACTION: Params = {
     "strategy.step": 1.0,
     "strategy.target": 1e-5,
     "strategy.closures": 500,
-    "optimizer.closures": 6000,
-    "optimizer.target": 1e-9,
+    "optimizer.closures": 8000,
+    "optimizer.target": 1e-10,
 }
 REACTION_DIFFUSION: Params = {
     **OURS,
@@ -80,7 +80,7 @@ def at(scale: str) -> Suite:
                 threshold=SUCCEEDS,
                 published=published(NEAR_GOALS),
                 published_in="Tab. 1",
-                notes=f"{OURS_WORDS}, at most 20000 evaluations, steps of 5",
+                notes=told(f"{OURS_WORDS}, at most 20000 evaluations, steps of 5", scale),
             ),
             SuiteTable(
                 title="Convection by curriculum, beyond the paper",
@@ -102,7 +102,7 @@ def at(scale: str) -> Suite:
                 threshold=SUCCEEDS,
                 published=published(REACTION_GOALS),
                 published_in="goal",
-                notes=f"{OURS_WORDS}, at most 6000 evaluations, steps of 1",
+                notes=told(f"{OURS_WORDS}, at most 8000 evaluations, steps of 1", scale),
             ),
             SuiteTable(
                 title="Reaction-diffusion at ρ = 5 by curriculum over ρ",
@@ -112,7 +112,7 @@ def at(scale: str) -> Suite:
                 threshold=SUCCEEDS,
                 published=published(DIFFUSION_GOALS),
                 published_in="goal",
-                notes=f"{OURS_WORDS}, at most 4000 evaluations, steps of 1",
+                notes=told(f"{OURS_WORDS}, at most 4000 evaluations, steps of 1", scale),
             ),
         ),
         minutes=MINUTES[scale],
