@@ -110,8 +110,10 @@ def forward(
     The lift's rows are the varying channels, then the constant ones: a constant channel is a bias of its sample, so it
     is never spread over the grid.
     """
+    many = spec.modes > fourier.PRODUCTS_UP_TO and varying.device.type == "cpu"
+    block = fourier.fft_block if many else fourier.Block.apply
     basis = _basis(spec, varying)
-    return _forward(spec.blocks, fourier.Block.apply, fourier.Projection.apply, parameters, varying, constant, basis)
+    return _forward(spec.blocks, block, fourier.Projection.apply, parameters, varying, constant, basis)
 
 
 def compiled(spec: FNO, **options: Any) -> Callable[..., torch.Tensor]:

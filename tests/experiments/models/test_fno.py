@@ -97,6 +97,19 @@ def test_what_a_compiler_is_given_is_the_same_operator_with_the_same_gradients(n
         assert torch.linalg.norm(one - other) < 1e-12 * torch.linalg.norm(other)
 
 
+@pytest.mark.parametrize(("nx", "ny"), GRIDS)
+def test_with_many_modes_fast_transforms_give_the_same(nx: int, ny: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = FNO(width=6, modes=4, blocks=3)
+    p = parameters_of(spec, 5)
+    monkeypatch.setattr(fourier.Block, "apply", lambda *_: pytest.fail("products with a matrix"))
+    monkeypatch.setattr(fourier, "PRODUCTS_UP_TO", spec.modes - 1)
+    made, expected = forward(spec, p, *inputs(nx, ny)), reference(spec, p, *inputs(nx, ny))
+    assert torch.linalg.norm(made - expected) < 1e-13 * torch.linalg.norm(expected)
+    pairs = (torch.autograd.grad(field.square().sum(), list(p.values())) for field in (made, expected))
+    for one, other in zip(*pairs, strict=True):
+        assert torch.linalg.norm(one - other) < 1e-12 * torch.linalg.norm(other)
+
+
 def test_a_large_field_is_worked_on_in_strips_to_the_same_result() -> None:
     spec = FNO(width=32, modes=8, blocks=2)
     p = parameters_of(spec, 5, torch.float32)
