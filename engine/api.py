@@ -6,7 +6,7 @@ must not import torch: describing and checking happen while a person waits. `laz
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -25,8 +25,10 @@ __all__ = [
     "Artifact",
     "Broken",
     "ChecksReferences",
+    "Curator",
     "Diverged",
     "Estimate",
+    "Finding",
     "PackingTask",
     "Problem",
     "Published",
@@ -113,6 +115,8 @@ class TaskDescription(msgspec.Struct, frozen=True, kw_only=True):
         `x-ref` ("run" or "dataset": the value names one, and becomes a need while it is not there yet),
         `x-choices` ({key: {title, summary, equation, source, label, facts, properties}}: the parameters that a choice
         brings, under their full keys; `label` is a format string over the parameters, as "convection β={beta:g}").
+        `x-named` ({value as text: what it is}: values that have a name in the field).
+        Beside `properties`, `x-presets` ({key: {name: {summary, params}}}): `key=name` stands for those parameters.
     label: a format string over the parameters, `{system}` standing for the label of the choice: what a list shows.
     metrics: {name: what it means}, in the order of importance; the first is what success is judged on.
     packs: whether it can do many runs at once in one process; found by the engine.
@@ -230,6 +234,36 @@ class Task(Protocol):
 
     def run(self, params: Params, reporter: Reporter, /) -> None:
         """Does the work. Raises TaskError or Diverged; any other exception is a fault of the task's own."""
+        ...
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at in a published file: of which part of it, what was found and what is required."""
+
+    what: str
+    part: str = ""
+    found: str
+    required: str
+    passed: bool
+
+
+@runtime_checkable
+class Curator(Protocol):
+    """What a task may have besides: it reads the datasets that it published. Asked in a process of its own.
+
+    All raise TaskError for a file that is truncated, foreign or not finished.
+    """
+
+    def identify(self, path: Path, /) -> tuple[str, dict[str, Any]]:
+        """The name and the facts that `publish` would be given for it."""
+        ...
+
+    def verify(self, path: Path, /) -> Iterable[Finding]:
+        """Whether the file is what it says it is."""
+        ...
+
+    def preview(self, path: Path, count: int, /) -> dict[str, np.ndarray]:
+        """Of the first `count` samples what there is to look at, by name: fields (count, x, y), and rows (count, n)."""
         ...
 
 

@@ -11,13 +11,13 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from engine import atomic, evidence, filters
-from engine.api import Resources, RunSpec
-from engine.errors import NotPossible
+from engine.api import Finding, Resources, RunSpec
+from engine.errors import NotPossible, TaskError
 from engine.filters import Filter
 from engine.lazy import lazy_import
 from engine.paths import Home
@@ -25,13 +25,16 @@ from engine.records import ACTIVE, ENDED, RESUMABLE, WAITING, Command, Run, Shel
 from engine.store.catalog import Catalog
 
 if TYPE_CHECKING:
-    from engine import config, planning, scheduler, schema
+    import numpy as np
+
+    from engine import config, curation, planning, scheduler, schema
     from engine import describe as description
     from engine.describe import Catalogue, Checked
     from engine.report import Report
     from engine.store.stream import StreamReader
 else:
     config = lazy_import("engine.config")
+    curation = lazy_import("engine.curation")
     description = lazy_import("engine.describe")
     planning = lazy_import("engine.planning")
     scheduler = lazy_import("engine.scheduler")
@@ -420,6 +423,53 @@ class Client:
     def models(self) -> list[Shelved]:
         """Published models, by name."""
         return self.catalog.shelved("model")
+
+    def verify_dataset(self, name: str) -> list[Finding]:
+        """Looks at a dataset's file from beginning to end; what was found is noted in the catalogue.
+
+        Raises UnknownName; TaskError where the file is not there or cannot be read; ServiceError.
+        """
+        item = self.catalog.shelf("dataset", name)
+        try:
+            findings = self._asked(item, "soundness").findings
+        except TaskError:
+            self._note_soundness(item, False)
+            raise
+        self._note_soundness(item, all(finding.passed for finding in findings))
+        return findings
+
+    def _note_soundness(self, item: Shelved, sound: bool) -> None:
+        if self.readonly:
+            return
+        with self.catalog.lock():
+            now = self.catalog.shelf(item.kind, item.name)
+            if now.sha256 == item.sha256:
+                self.catalog.shelve(msgspec.structs.replace(now, verified=time.time(), sound=sound))
+
+    def preview_dataset(self, name: str, count: int) -> dict[str, np.ndarray]:
+        """Of the first `count` samples what there is to look at: fields (count, x, y) and rows (count, n), by name.
+
+        Raises as `verify_dataset`.
+        """
+        arrays = self._asked(self.catalog.shelf("dataset", name), "samples", count).arrays
+        return {name: array.array() for name, array in arrays.items()}
+
+    def import_dataset(self, path: Path, name: str = "") -> Shelved:
+        """Copies a dataset that was published elsewhere to the shelf, under its own name or `name`, if it is sound.
+
+        Raises TaskError where no task can read it or it is not sound; NotPossible where the name is taken; SpecError
+        for the name; ServiceError, StoreError.
+        """
+        return curation.adopt(self.home, self.catalog, path, planning.name(name))
+
+    def _asked(self, item: Shelved, about: Literal["soundness", "samples"], count: int = 0) -> curation.Answer:
+        path = self.home.folder / item.path
+        if not path.is_file():
+            raise TaskError(f"{path}: required the file of dataset {item.name}, got none; make it again")
+        question = curation.Question(
+            about=about, path=str(path), task=item.task, size=item.size, sha256=item.sha256, count=count
+        )
+        return curation.ask(self.home, question)
 
     # Scheduler
 

@@ -55,8 +55,8 @@ def describe(home: Home) -> Catalogue:
     kept = home.cache / f"describe-{_key(home)}.json"
     with suppress(OSError, msgspec.DecodeError):  # not there, or not readable: it is made again
         return msgspec.json.decode(kept.read_bytes(), type=Catalogue)
-    text = _ask(home, "--describe")
-    catalogue = _decoded(text, Catalogue)
+    text = ask(home, "--describe")
+    catalogue = decoded(text, Catalogue)
     with suppress(StoreError, OSError):  # a home that is only looked at, or full
         atomic.write(kept, text)
         _forget_old(home.cache)
@@ -79,23 +79,30 @@ def check(
     question = [
         (task, params, refers) for (task, params), refers in zip(items, found or [{}] * len(items), strict=True)
     ]
-    answers = _decoded(_ask(home, "--check", msgspec.json.encode(question)), list[Checked])
+    answers = decoded(ask(home, "--check", msgspec.json.encode(question)), list[Checked])
     for (task, _), answer in zip(items, answers, strict=True):
         if answer.error:
             raise ServiceError(f"task {task}: required a check of its parameters, got {answer.error}")
     return answers
 
 
-def _ask(home: Home, what: str, question: bytes = b"") -> bytes:
+def ask(home: Home, what: str, question: bytes = b"", patience: float | None = None) -> bytes:
+    """patience: seconds, where it is not PATIENCE."""
     command = [sys.executable, "-P", "-m", "engine.worker", what]
+    patience = patience or PATIENCE
     by_hand = f"to see more: {' '.join(command)}"
     try:
         done = subprocess.run(
-            command, input=question, capture_output=True, env=home.environment(), timeout=PATIENCE, check=False
+            command,
+            input=question,
+            capture_output=True,
+            env=home.environment(),
+            timeout=patience,
+            check=False,
         )
     except subprocess.TimeoutExpired as late:
         raise ServiceError(
-            f"tasks: required an answer within {PATIENCE:g} s, got none; {_last_lines(late.stderr)}{by_hand}"
+            f"tasks: required an answer within {patience:g} s, got none; {_last_lines(late.stderr)}{by_hand}"
         ) from None
     except OSError as error:
         raise ServiceError(f"tasks: required a process to ask, got {error.strerror}; {by_hand}") from None
@@ -111,7 +118,7 @@ def _last_lines(stderr: bytes | None, count: int = 5) -> str:
     return "\n".join([*lines, ""]) if lines else ""
 
 
-def _decoded(text: bytes, kind: Any) -> Any:
+def decoded(text: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.DecodeError as error:

@@ -101,8 +101,14 @@ class Shelved(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     sha256: str
     run: str
+    """Empty where it was imported."""
     created: float
     facts: dict[str, Any] = {}
+    task: str = ""
+    """Which made it and can read it."""
+    verified: float | None = None
+    """When its file was last looked at, and whether that was `sound`."""
+    sound: bool = False
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

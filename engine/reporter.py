@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from engine import atomic, checkpoint, report
 from engine.api import Artifact, Scalar, State
+from engine.curation import NAME, NAME_WORDS, measure
 from engine.errors import StoreError, TaskError, UnknownName
 from engine.evidence import observe
 from engine.paths import Home
@@ -33,7 +33,6 @@ _KEPT = 2
 _PROGRESS_SECONDS = 0.5
 _PROGRESS_SHARE = 0.01
 """Progress is written when so much of the time has passed since the last: a few hundred documents for any run."""
-_NAME = re.compile(r"[^\W_][\w.,:=+()\-]*")
 
 
 class RunReporter:
@@ -171,15 +170,15 @@ class RunReporter:
     def artifact(self, path: Path, /, name: str = "", **facts: Any) -> Artifact:
         if not path.is_file() or not path.resolve().is_relative_to(self._paths.folder.resolve()):
             raise TaskError(f"artifact: required a file in the run's folder {self.folder}, got {path}")
-        return self._keep(Artifact(name=name or path.name, kind="file", path=path, facts=facts, **_measured(path)))
+        return self._keep(Artifact(name=name or path.name, kind="file", path=path, facts=facts, **measure(path)))
 
     def publish(self, kind: Literal["dataset", "model"], path: Path, /, name: str, **facts: Any) -> Artifact:
-        if not _NAME.fullmatch(name):
-            raise TaskError(f"{kind}: required a name of letters, digits and . , : = + - ( ), got {name!r}")
+        if not NAME.fullmatch(name):
+            raise TaskError(f"{kind}: required {NAME_WORDS}, got {name!r}")
         if not path.is_file():
             raise TaskError(f"{kind} {name}: required a file, got {path}")
         shelf = self._home.datasets if kind == "dataset" else self._home.models
-        measured = _measured(path)
+        measured = measure(path)
         path = _same_disk(path, shelf)
         try:
             with closing(Catalog(self._home)) as catalog, catalog.lock():
@@ -188,12 +187,8 @@ class RunReporter:
                 path.replace(target)
                 atomic.sync_folder(shelf)
                 relative = self._relative(target)
-                created = time.time()
-                catalog.shelve(
-                    Shelved(
-                        name=name, kind=kind, path=relative, run=self._run, created=created, facts=facts, **measured
-                    )
-                )
+                about: dict[str, Any] = {"task": self._task(catalog), "created": time.time(), "facts": facts}
+                catalog.shelve(Shelved(name=name, kind=kind, path=relative, run=self._run, **about, **measured))
         except OSError as error:
             raise atomic.store_error(error, shelf) from error
         return self._keep(Artifact(name=name, kind=kind, path=target, facts=facts, **measured))
@@ -247,6 +242,12 @@ class RunReporter:
         self.warn(f"the {kind} {name} was published by run {taken_by}: this one is called {own}")
         return own
 
+    def _task(self, catalog: Catalog) -> str:
+        try:
+            return catalog.get(self._run).spec.task
+        except UnknownName:
+            return ""
+
     def _keep(self, made: Artifact) -> Artifact:
         document = {
             "name": made.name,
@@ -267,11 +268,6 @@ class RunReporter:
     def _relative(self, path: Path) -> str:
         """As documents name files: so a home directory can be moved."""
         return os.path.relpath(path, self._home.folder)
-
-
-def _measured(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _same_disk(path: Path, folder: Path) -> Path:

@@ -33,7 +33,7 @@ def complete(schema: Schema, raw: Mapping[str, Any]) -> dict[str, Value]:
     of bounds, a required one that is missing.
     """
     params: dict[str, Value] = {}
-    problems: list[Problem] = []
+    raw, problems = _expanded(schema, raw)
     unclear: set[str] = set()  # parameters that hang on a choice which is itself wrong: no more to say of them
 
     def walk(properties: Mapping[str, Property]) -> None:
@@ -53,6 +53,25 @@ def complete(schema: Schema, raw: Mapping[str, Any]) -> dict[str, Value]:
     if problems:
         raise SpecError(problems)
     return params
+
+
+def _expanded(schema: Schema, raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
+    """With what each preset stands for in its place; problems where there is none such or more is said of the same."""
+    problems: list[Problem] = []
+    for key, presets in schema.get("x-presets", {}).items():
+        if key not in raw:
+            continue
+        name = str(raw[key])
+        preset = presets.get(name, {}).get("params", {})
+        raw = {other: value for other, value in raw.items() if other != key}
+        if not preset:
+            problems.append(Problem(key, f"one of {', '.join(presets)}", name, suggestion(name, presets)))
+        for parameter, value in preset.items():
+            if values.text(raw.get(parameter, value)) != value:
+                hint = f"leave out {parameter} or {key}"
+                problems.append(Problem(parameter, f"{value}, as {key}={name} says", values.text(raw[parameter]), hint))
+        raw = {**raw, **preset}
+    return raw, problems
 
 
 def _value(key: str, property: Property, raw: Mapping[str, Any]) -> Value:

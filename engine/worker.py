@@ -4,6 +4,7 @@
                                                  again for each further run of a pack
     python -P -m engine.worker --describe        prints what tasks and suites there are, as JSON
     python -P -m engine.worker --check           reads [[task, params, references], ...], prints what each task says
+    python -P -m engine.worker --curate          reads a question about a published file, prints the answer
 
 A run's spec.json is written when the run is submitted and not touched again. The launcher says what was granted in the
 environment: SCIML_TUI_CPUS (threads), SCIML_TUI_DEVICE (cpu or cuda). SIGTERM asks the task to stop. How it ended is
@@ -196,10 +197,14 @@ def _checked(
 
 
 def _answer(what: str) -> int:
+    from engine import curation
+
     answer = os.dup(1)
     os.dup2(2, 1)  # what a task prints while it is imported must not end up in the answer
     if what == "--describe":
         made = msgspec.json.encode(catalogue())
+    elif what == "--curate":
+        made = msgspec.json.encode(curation.answered(sys.stdin.buffer.read()))
     else:
         question = msgspec.json.decode(sys.stdin.buffer.read(), type=list[Question])
         made = msgspec.json.encode(checked(question))
@@ -210,7 +215,7 @@ def _answer(what: str) -> int:
 
 def main(arguments: list[str]) -> int:
     match arguments:
-        case ["--describe" | "--check"]:
+        case ["--describe" | "--check" | "--curate"]:
             return _answer(arguments[0])
         case [_, _, *_] if len(arguments) % 2 == 0 and all(attempt.isdigit() for attempt in arguments[1::2]):
             return run(

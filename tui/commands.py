@@ -41,10 +41,12 @@ app.command("tag")(control.tag)
 app.command("note")(control.note)
 app.command("export")(export.export)
 
-_data = _subcommands("data", "Datasets: list, look at, make.")
+_data = _subcommands("data", "Datasets: list, look at, make, verify.")
 _data.command("ls")(data.ls_datasets)
 _data.command("show")(data.show_dataset)
 _data.command("make")(data.make)
+_data.command("verify")(data.verify)
+_data.command("import")(data.import_dataset)
 
 _models = _subcommands("models", "Trained models: list, look at, export.")
 _models.command("ls")(data.ls_models)

@@ -199,6 +199,8 @@ def _options(property: Property) -> tuple[Option, ...]:
     plain = _plain(property)
     if "x-choices" in plain:
         return tuple(_option(key, described) for key, described in plain["x-choices"].items())
+    if "x-named" in plain:
+        return tuple(Option(value, title=name) for value, name in plain["x-named"].items())
     words = list(plain.get("enum", (True, False) if plain.get("type") == "boolean" else ()))
     return tuple(Option(values.text(word)) for word in words + [None] * (bool(words) and _may_be_none(property)))
 

@@ -11,6 +11,7 @@ from engine.errors import Problem, SpecError
 from engine.records import ENDED, Status
 from engine.values import text as value_text
 from tui import palette
+from tui.facts import parted
 from tui.fields import OF_RUN, Option
 from tui.forms import Request
 from tui.text import age, size
@@ -115,5 +116,5 @@ def _run(run: Run) -> Option:
 
 
 def _dataset(shelved: Shelved) -> Option:
-    facts = " · ".join(f"{name} {value_text(value)}" for name, value in shelved.facts.items())
+    facts = " · ".join(f"{name} {value_text(value)}" for name, value in parted(shelved.facts)[0].items())
     return Option(shelved.name, size(shelved.size), facts, notes=f"made by {shelved.run}")

@@ -7,12 +7,13 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
 from engine.api import (
     Estimate,
+    Finding,
     Params,
     Problem,
     Reporter,
@@ -29,13 +30,19 @@ from experiments.operators.recipe import SPLITS, Recipe, Sizes, Split
 from experiments.operators.system import find
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
-    from experiments.operators import data, generate
+    from experiments.operators import data, generate, verification
 else:
     torch = lazy_import("torch")
     data = lazy_import("experiments.operators.data")
     generate = lazy_import("experiments.operators.generate")
+    verification = lazy_import("experiments.operators.verification")
+
+
+FINEST = 128
+"""Points along each side of a field that is looked at: a terminal shows no more."""
 
 
 class Making(Spec, frozen=True, kw_only=True):
@@ -57,7 +64,7 @@ class DatasetTask:
             key="dataset",
             title="Operator data",
             summary="Draws PDEs from a system's range, solves them with a spectral method and publishes the samples.",
-            schema={"type": "object", "properties": properties},
+            schema={"type": "object", "properties": properties, "x-presets": recipes.presets()},
             label="{system} {grid}x{grid} N={samples}",
             metrics={
                 "samples_per_s": "samples drawn, solved and written a second",
@@ -95,10 +102,27 @@ class DatasetTask:
             ) from None
         if finished:
             found = data.finish(path)
-            reporter.publish("dataset", path, name=making.publish or recipe.name, **_facts(found))
+            name, facts = self.identify(path)
+            reporter.publish("dataset", path, name=making.publish or name, **facts)
             reporter.summary(samples=sizes.train, sha256=found.sha256, stop_reason="all samples made")
         else:
             reporter.summary(stop_reason="stopped")
+
+    def identify(self, path: Path, /) -> tuple[str, dict[str, Any]]:
+        recipe, sizes, _, digest = data.complete(path)
+        about = {"equation": find(recipe.system).equation, "content_sha256": digest}
+        return recipe.name, recipes.facts(recipe, sizes) | about | {"quantities": data.quantities(path)}
+
+    def verify(self, path: Path, /) -> Iterator[Finding]:
+        return verification.verify(path)
+
+    def preview(self, path: Path, count: int, /) -> dict[str, np.ndarray]:
+        found = data.complete(path)
+        samples = data.read(path, "train", min(count, found.sizes.train), mapped=True)
+        step = -(-found.recipe.grid // FINEST)
+        fields = {"source": samples.source, "solution": samples.solution}
+        shown = {name: field[:, ::step, ::step].numpy() for name, field in fields.items()}
+        return shown | {"coefficients": samples.coefficients, "drawn": samples.drawn}
 
 
 def _fill(path: Path, recipe: Recipe, sizes: Sizes, chunk: int, state: State, reporter: Reporter) -> bool:
@@ -146,11 +170,6 @@ def _require_room(path: Path, recipe: Recipe, sizes: Sizes) -> None:
     needed, free = recipe.size(sizes.total), shutil.disk_usage(path.parent).free
     if needed > free:
         raise TaskError(f"{path}: required {needed / 1e9:.3g} GB free on its disk, got {free / 1e9:.3g} GB")
-
-
-def _facts(found: data.Header) -> dict[str, object]:
-    own = {"equation": find(found.recipe.system).equation, "content_sha256": found.sha256}
-    return recipes.facts(found.recipe, found.sizes) | own
 
 
 TASK = DatasetTask()

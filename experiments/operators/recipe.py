@@ -77,7 +77,23 @@ def properties() -> dict[str, dict[str, Any]]:
     return {"system": system, **describe_struct(_Common), **describe_struct(_Data, "data.")}
 
 
+def presets() -> dict[str, dict[str, Any]]:
+    """`case`: published ranges by name, each with the parameters that it stands for."""
+    return {
+        "case": {
+            name: {"summary": summary, "params": {"system": key, "range": _written(low, high)}}
+            for key, system in systems()[0].items()
+            for name, (low, high, summary) in system.cases.items()
+        }
+    }
+
+
+def _written(low: float, high: float) -> str:
+    return f"{low:g}:{high:g}"
+
+
 def _choice(system: System) -> dict[str, Any]:
+    named = {_written(low, high): f"{name}, {what}" for name, (low, high, what) in system.cases.items()}
     return {
         "title": system.title,
         "summary": system.summary,
@@ -85,7 +101,7 @@ def _choice(system: System) -> dict[str, Any]:
         "source": system.source,
         "label": system.label,
         "facts": {"coefficients": dict(system.coefficients)},
-        "properties": {"range": dict(system.range)},
+        "properties": {"range": {**system.range, "x-named": named}},
     }
 
 
@@ -144,7 +160,7 @@ def shortages(dataset: str, there: Sizes, sizes: Sizes) -> list[Problem]:
 
 def _text(recipe: Recipe, field: str) -> str:
     value = getattr(recipe, field)
-    return ":".join(f"{end:g}" for end in value) if field == "range" else str(value)
+    return _written(*value) if field == "range" else str(value)
 
 
 def sizes_of(params: Params) -> Sizes:

@@ -97,9 +97,12 @@ LOW = 24
 exp(-(2π 24 σ)² / 2) = 1.5e-5 of the source, and in the solution it is divided by the operator's symbol."""
 
 
+def truncated(n: int, dtype: torch.dtype) -> bool:
+    """Whether `transform` leaves out the modes above LOW."""
+    return dtype == torch.float32 and n > 2 * LOW
+
+
 @functools.lru_cache(maxsize=8)
 def transform(n: int, dtype: torch.dtype, device: str = "cpu") -> Transform:
     """The fastest transform that is exact to `dtype` for the sources used here."""
-    if dtype == torch.float32 and n > 2 * LOW:
-        return LowModes(n, LOW, dtype, device)
-    return AllModes(n, dtype, device)
+    return LowModes(n, LOW, dtype, device) if truncated(n, dtype) else AllModes(n, dtype, device)

@@ -27,8 +27,9 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     zero_mean: whether the mean of a source is taken off, as an equation without a term in u itself requires.
     range: JSON Schema of the parameter `range`, whose two ends bound what is varied.
     stands_for: coefficients that are also, each, all of these channels of a model trained on other systems.
+    cases: {name: (low, high, what it is for)}, published ranges by name.
     drawn: {name: meaning} of the random parameters of a sample. coefficients: {name: meaning} of what the operator
-    consists of, in the order of a model's input channels.
+    consists of, in the order of a model's input channels. units: of those of both that are not dimensionless.
 
     draw(rng, count, low, high): the random parameters of `count` samples by name, each (count,).
     coefficients_of(drawn, spectrum, modes): the operators of these samples, (count, coefficients), float64; a system
@@ -36,6 +37,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     symbol(coefficients, modes): what the operator multiplies each mode with, (count, kx, ky), real or complex;
         coefficients are (count, coefficients, 1, 1). Where it is zero, f and u have no such mode.
     accepted(solution): which samples are kept, (count,), others being drawn again; None: all.
+    bounds(low, high): between what each of `drawn` is, for a range; None: not known.
     unfit(low, high): what is wrong with a range that its schema cannot say; None: nothing.
     """
 
@@ -47,13 +49,16 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     conditions: str = ""
     zero_mean: bool = True
     range: Mapping[str, Any]
+    cases: Mapping[str, tuple[float, float, str]] = {}
     drawn: Mapping[str, str]
     coefficients: Mapping[str, str]
+    units: Mapping[str, str] = {}
     stands_for: Mapping[str, tuple[str, ...]] = {}
     draw: Callable[[np.random.Generator, int, float, float], dict[str, np.ndarray]]
     coefficients_of: Callable[[Mapping[str, np.ndarray], torch.Tensor, Modes], np.ndarray]
     symbol: Callable[[torch.Tensor, Modes], torch.Tensor]
     accepted: Callable[[torch.Tensor], torch.Tensor] | None = None
+    bounds: Callable[[float, float], dict[str, tuple[float, float]]] | None = None
     unfit: Callable[[float, float], list[Problem]] | None = None
 
     @property

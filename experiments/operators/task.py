@@ -79,7 +79,7 @@ class OperatorTask:
             key="operator",
             title="Neural operator",
             summary="Learns the map from a PDE's source and coefficients to its solution.",
-            schema={"type": "object", "properties": properties},
+            schema={"type": "object", "properties": properties, "x-presets": recipes.presets()},
             label="{system} {mode} N={samples}",
             metrics={
                 **metrics.MEANINGS,

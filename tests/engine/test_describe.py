@@ -23,13 +23,13 @@ def home(sample_home: Home) -> Home:
 
 def count_of_asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
-    ask = description._ask
+    ask = description.ask
 
     def counted(home: Home, what: str, question: bytes = b"") -> bytes:
         asked.append(what)
         return ask(home, what, question)
 
-    monkeypatch.setattr(description, "_ask", counted)
+    monkeypatch.setattr(description, "ask", counted)
     return asked
 
 

@@ -11,6 +11,7 @@ from engine import filters
 from engine.errors import FilterError
 from engine.records import Shelved
 from tui import clipboard, text
+from tui.facts import parted
 from tui.messages import FeedMessage, ShelfChanged
 from tui.screens.base import FeedScreen
 from tui.widgets import columns
@@ -73,7 +74,7 @@ class ShelfScreen(FeedScreen):
     def row(self, item: Shelved) -> dict[str, Any]:
         """The flat row that filters and exports look at."""
         own = {"id": item.name, "label": "", "tags": (), "name": item.name, "size": item.size, "run": item.run}
-        return {**own, "sha256": item.sha256, "path": item.path, "created": item.created, **item.facts}
+        return {**own, "sha256": item.sha256, "path": item.path, "created": item.created, **parted(item.facts)[0]}
 
     def _lets_through(self, item: Shelved) -> bool:
         return not self._filter or self._filter.matches(self.row(item))
@@ -118,7 +119,7 @@ class ShelfScreen(FeedScreen):
 
 def _described(item: Shelved) -> Iterator[Line]:
     yield [(text.shown(item.name), "strong"), (f"  {text.size(item.size)}  made by {item.run}", "muted")]
-    for key, value in item.facts.items():
+    for key, value in parted(item.facts)[0].items():
         yield [(f"{text.shown(key):<18}  ", "muted"), (text.shown(text.setting(value)), "")]
     yield [(f"{'file':<18}  ", "muted"), (text.shown(item.path), "")]
     yield [(f"{'sha256':<18}  ", "muted"), (item.sha256, "")]

@@ -25,9 +25,18 @@ def parameter_lines(task: TaskDescription, given: Mapping[str, str]) -> list[str
     rows = [("parameter", "default", "what it is"), *_rows(task.schema["properties"], given, 0)]
     lines = [shown(f"{task.key}: {task.title}" if task.title else task.key), *map(shown, filter(None, [task.summary]))]
     lines += ["", *_wrapped(rows)]
+    for key, presets in task.schema.get("x-presets", {}).items():
+        named = ((shown(f"{key}={name}"), shown(preset_words(preset))) for name, preset in presets.items())
+        lines += ["", f"named {key}s", *definitions(named)]
     if task.metrics:
         lines += ["", "measured", *definitions((shown(name), shown(what)) for name, what in task.metrics.items())]
     return lines
+
+
+def preset_words(preset: Mapping[str, Any]) -> str:
+    """`system=poisson range=5:10  downstream of sys1-1-5`"""
+    params = " ".join(f"{key}={values.text(value)}" for key, value in preset["params"].items())
+    return f"{params}  {preset.get('summary', '')}".rstrip()
 
 
 def _rows(properties: Properties, given: Mapping[str, str], depth: int) -> Iterator[tuple[str, str, str]]:

@@ -39,6 +39,10 @@ def draw(rng: np.random.Generator, count: int, low: float, high: float) -> dict[
     }
 
 
+def bounds(low: float, high: float) -> dict[str, tuple[float, float]]:
+    return {"psi": (low, high), **poisson.bounds(*EIGENVALUES), "phi": (0, 2 * math.pi)}
+
+
 def coefficients_of(drawn: Mapping[str, np.ndarray], spectrum: torch.Tensor, modes: Modes) -> np.ndarray:
     """(1-λ) K and λ v. Raises TaskError where no λ gives the ratio asked for."""
     whole = np.concatenate([poisson.tensor(drawn, spectrum, modes), _direction(drawn["phi"])], axis=1)
@@ -112,11 +116,17 @@ SYSTEM = System(
         "x-range": True,
         "x-symbol": "Ψ",
     },
+    cases={
+        "sys2-0.2-1": (0.2, 1.0, "pretraining"),
+        "sys2-0.2-0.4": (0.2, 0.4, "downstream of sys2-0.2-1, inside its range"),
+        "sys2-1-2": (1.0, 2.0, "downstream of sys2-0.2-1, outside its range"),
+    },
     drawn={
         "psi": "ratio Ψ of advection to diffusion in the solution",
         **poisson.SYSTEM.drawn,
-        "phi": "angle of the velocity, radians",
+        "phi": "angle of the velocity",
     },
+    units={"theta": "rad", "phi": "rad"},
     coefficients={
         "k11": "(1-λ) K along x, 0.01 included",
         "k22": "(1-λ) K along y, 0.01 included",
@@ -127,4 +137,5 @@ SYSTEM = System(
     draw=draw,
     coefficients_of=coefficients_of,
     symbol=symbol,
+    bounds=bounds,
 )

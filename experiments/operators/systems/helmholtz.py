@@ -89,6 +89,10 @@ SYSTEM = System(
         "x-range": True,
         "x-symbol": "ω",
     },
+    cases={
+        "sys3-1-10": (1.0, 10.0, "pretraining"),
+        "sys3-1-5": (1.0, 5.0, "downstream of sys3-1-10, inside its range"),
+    },
     drawn={"omega": "ω, the square of the wave number"},
     coefficients={"diffusion": "factor of -Δu", "omega": "ω"},
     stands_for={"diffusion": ("k11", "k22")},
@@ -96,5 +100,6 @@ SYSTEM = System(
     coefficients_of=coefficients_of,
     symbol=symbol,
     accepted=accepted,
+    bounds=lambda low, high: {"omega": (low, high)},
     unfit=unfit,
 )

@@ -28,6 +28,10 @@ def draw(rng: np.random.Generator, count: int, low: float, high: float) -> dict[
     return {"e": rng.uniform(low, high, count), "theta": rng.uniform(0, 2 * math.pi, count)}
 
 
+def bounds(low: float, high: float) -> dict[str, tuple[float, float]]:
+    return {"e": (low, high), "theta": (0, 2 * math.pi)}
+
+
 def tensor(drawn: Mapping[str, np.ndarray], spectrum: torch.Tensor, modes: Modes) -> np.ndarray:
     e, c, s = drawn["e"], np.cos(drawn["theta"]), np.sin(drawn["theta"])
     return SCALE * np.stack([c**2 + e * s**2, s**2 + e * c**2, (e - 1) * s * c], axis=1)
@@ -55,7 +59,15 @@ SYSTEM = System(
         "x-range": True,
         "x-symbol": "e",
     },
-    drawn={"e": "eigenvalue of the diffusion tensor", "theta": "angle of its axes, radians"},
+    cases={
+        "sys1-1-5": (1.0, 5.0, "pretraining"),
+        "sys1-1-2.5": (1.0, 2.5, "downstream of sys1-1-5, inside its range"),
+        "sys1-2.5-7.5": (2.5, 7.5, "downstream of sys1-1-5, half outside its range"),
+        "sys1-5-10": (5.0, 10.0, "downstream of sys1-1-5, outside its range"),
+        "sys1-10-20": (10.0, 20.0, "downstream of sys1-1-5, farthest from its range"),
+    },
+    drawn={"e": "eigenvalue of the diffusion tensor", "theta": "angle of its axes"},
+    units={"theta": "rad"},
     coefficients={
         "k11": "K along x, 0.01 included",
         "k22": "K along y, 0.01 included",
@@ -64,4 +76,5 @@ SYSTEM = System(
     draw=draw,
     coefficients_of=tensor,
     symbol=symbol,
+    bounds=bounds,
 )
