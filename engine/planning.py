@@ -144,7 +144,7 @@ class Planner:
         try:
             spec = self._catalog.get(shelved[-1].run if facts else name).spec
         except UnknownName:
-            return Reference(kind=kind, name=name, facts=facts)
+            return Reference(kind=kind, name=name, task=shelved[-1].task if facts else "", facts=facts)
         return Reference(kind=kind, name=name, task=spec.task, params=spec.params, facts=facts)
 
     def _explained(self, problem: Problem) -> Problem:

@@ -65,3 +65,23 @@ def test_it_says_what_it_is(key: str, system: System) -> None:
     assert f"{low:g}:{high:g}" in label(TASK.describe(), params)
     assert "= f" in system.equation
     assert system.title and system.summary and system.source
+
+
+def test_what_is_drawn_is_within_its_bounds_at_either_end_of_the_range(key: str, system: System) -> None:
+    assert system.bounds is not None
+    low, high = system.range["default"]
+    for range in ((low, high), (high, high)):
+        bounds = system.bounds(*range)
+        assert list(bounds) == list(system.drawn)
+        for name, values in system.draw(np.random.default_rng(1), 500, *range).items():
+            least, most = bounds[name]
+            assert least <= values.min() <= values.max() <= most
+
+
+def test_units_are_of_what_is_named_and_cases_can_be_made(key: str, system: System) -> None:
+    assert system.units.keys() <= system.drawn.keys() | system.coefficients.keys()
+    for name, (low, high, summary) in system.cases.items():
+        params = complete(TASK.describe().schema, {"case": name})
+        assert (params["system"], params["range"]) == (key, [low, high])
+        assert TASK.check(params) == []
+        assert summary

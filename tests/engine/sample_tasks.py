@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from engine.api import (
     Diverged,
     Estimate,
+    Finding,
     Problem,
     Published,
     Reference,
@@ -70,7 +72,7 @@ class Walk:
 
     def check_references(self, params: Mapping[str, Any], found: Mapping[str, Sequence[Reference]], /) -> list[Problem]:
         known = [f"{each.kind} {each.name} of {each.task} with {each.facts}" for each in found.get("data", ())]
-        far = [each for each in found.get("data", ()) if each.params["value"] > 100]
+        far = [each for each in found.get("data", ()) if each.params.get("value", 0) > 100]
         return [Problem("data", "one that is near", text) for text in known] if far else []
 
     def estimate(self, params: Mapping[str, Any], /) -> Estimate:
@@ -179,6 +181,23 @@ class Grid:
         file.write_text(f"{params['value']}\n")
         reporter.publish("dataset", file, name=params["shelf"], samples=1)
         reporter.summary(samples=1)
+
+    def identify(self, path: Path, /) -> tuple[str, dict[str, Any]]:
+        return f"grid-{_number(path):g}", {"samples": 1}
+
+    def verify(self, path: Path, /) -> Iterator[Finding]:
+        number = _number(path)
+        yield Finding(what="number", found=f"{number:g}", required="above 0", passed=number > 0)
+
+    def preview(self, path: Path, count: int, /) -> dict[str, Any]:
+        return {"values": np.full((count, 2, 3), _number(path))}
+
+
+def _number(path: Path) -> float:
+    try:
+        return float(path.read_text())
+    except ValueError:
+        raise TaskError(f"{path}: required a number") from None
 
 
 class Faulty(Grid):

@@ -280,3 +280,32 @@ def test_a_label_shows_parameters_and_the_labels_of_choices(label: str, raw: dic
 @given(st.text())
 def test_a_label_never_raises(label: str) -> None:
     assert isinstance(schema.label(described(label), schema.complete(SCIENCE, {})), str)
+
+
+PRESETS: dict[str, Any] = {
+    "properties": {
+        "size": {"type": "integer", "default": 1},
+        "range": {"type": "array", "x-range": True, "default": [0, 1]},
+    },
+    "x-presets": {
+        "case": {"wide": {"params": {"range": "0:9"}, "summary": "for tests"}, "narrow": {"params": {"range": "0:2"}}}
+    },
+}
+
+
+def test_a_preset_stands_for_its_parameters() -> None:
+    assert schema.complete(PRESETS, {"case": "wide", "size": "3"}) == {"size": 3, "range": [0.0, 9.0]}
+    assert schema.complete(PRESETS, {"case": "wide", "range": "0:9"}) == schema.complete(PRESETS, {"range": "0:9"})
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ({"case": "wid"}, "case: required one of wide, narrow, got wid (did you mean wide?)"),
+        ({"case": "wide", "range": "0:8"}, "range: required 0:9, as case=wide says, got 0:8 (leave out range or case)"),
+    ],
+)
+def test_a_preset_that_is_not_there_or_is_contradicted_is_refused(raw: dict[str, str], said: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        schema.complete(PRESETS, raw)
+    assert [str(problem) for problem in caught.value.problems] == [said]

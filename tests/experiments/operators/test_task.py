@@ -294,3 +294,21 @@ def test_a_recipe_is_named_by_what_sets_it_apart() -> None:
 def test_on_a_gpu_the_same_run_comes_to_the_same_error(pretrained: Recorder, run: Run) -> None:
     there = run(TASK, PRETRAIN, device="cuda")
     assert there.figures["rel_l2"] == pytest.approx(pretrained.figures["rel_l2"], rel=0.1)
+
+
+PUBLISHED = {
+    "poisson": {(1, 5), (1, 2.5), (2.5, 7.5), (5, 10), (10, 20)},
+    "advection_diffusion": {(0.2, 1), (0.2, 0.4), (1, 2)},
+    "helmholtz": {(1, 10), (1, 5)},
+}
+"""Ranges of Subramanian et al. 2023."""
+
+
+@pytest.mark.parametrize("task", [DATASET, TASK])
+def test_every_published_range_has_a_name(task: Task) -> None:
+    schema = task.describe().schema
+    named: dict[str, set[tuple[float, ...]]] = {}
+    for case in schema["x-presets"]["case"]:
+        params = complete(schema, {"case": case})
+        named.setdefault(params["system"], set()).add(tuple(params["range"]))
+    assert named == PUBLISHED

@@ -114,10 +114,37 @@ def test_a_dataset_is_made_listed_and_shown(call, empty):
     call("run", "grid", "shelf=mine", "--launcher", "inline", home=empty)
     assert call("data", "ls", home=empty).lines[1].split()[:2] == ["mine", "r0001"]
     assert call("data", "ls", "--json", home=empty).json[0]["facts"] == {"samples": 1}
-    assert "  samples  1" in call("data", "show", "mine", home=empty).lines
+    assert ["samples", "1"] in [line.split() for line in call("data", "show", "mine", home=empty).lines]
     assert call("data", "show", "nope", home=empty).code == 2
     assert "bogus: required a parameter of this task" in call("data", "make", "bogus=1", home=empty).err
     assert call("models", "ls", "--json", home=empty).json == []
+
+
+def test_a_dataset_is_verified_and_taken_to_another_home(call, empty, tmp_path):
+    assert call("run", "grid", "shelf=mine", "value=3", "--launcher", "inline", home=empty).code == 0
+    sound = call("data", "verify", "mine", home=empty)
+    assert sound.code == 0
+    assert [line.split()[0] for line in sound.lines[1:-1]] == ["✓"] * 3
+    assert sound.lines[-1] == "mine is sound"
+    assert " yes, " in call("data", "ls", home=empty).lines[1]
+    file = empty / "datasets" / "mine.txt"
+    other = tmp_path / "other"
+    assert call("data", "import", str(file), home=other).lines == ["grid-3"]
+    assert call("data", "import", str(file), home=other).code == 2
+    assert ["run", "imported"] in [line.split() for line in call("data", "show", "grid-3", home=other).lines]
+    file.write_text("-3")
+    unsound = call("data", "verify", "mine", "--json", home=empty)
+    assert unsound.code == 1
+    assert unsound.json["sound"] is False
+    assert [each["what"] for each in unsound.json["findings"] if not each["passed"]] == [
+        "bytes of the file",
+        "hash of the file",
+        "number",
+    ]
+    assert " no, " in call("data", "ls", home=empty).lines[1]
+    file.write_text("broken")
+    assert call("data", "verify", "mine", home=empty).err.endswith("required a number\n")
+    assert call("data", "import", str(file), home=other).code == 1
 
 
 def test_tags_notes_and_archive(call, home):
