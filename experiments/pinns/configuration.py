@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from engine.api import Broken, Params, Problem, Spec, SpecError, describe_struct, discover, settings
 from experiments.models._points import PointModel
+from experiments.pinns.balancing import Balancing
 from experiments.pinns.diagnosis import Diagnosis
 from experiments.pinns.embeddings import Embedding, Features
 from experiments.pinns.observations import Data
@@ -39,11 +40,16 @@ class Points(Spec, frozen=True, kw_only=True):
     resample: Annotated[
         Literal["stage", "never"], Meta(description="New collocation points at every stage, or the same throughout")
     ] = "stage"
+    resample_every: Annotated[
+        int, Meta(ge=0, description="New collocation points within a stage, after so many iterations; 0: none")
+    ] = 0
     n_initial: Annotated[int, Meta(ge=1, le=1_000_000, description="Points of the initial condition")] = 128
     n_boundary: Annotated[int, Meta(ge=1, le=1_000_000, description="Times at which both ends of x are asked for")] = 64
     residual_weight: Annotated[
         float, Meta(gt=0, description="Weight λ of the residual in the loss", extra_json_schema={"x-symbol": "λ"})
     ] = msgspec.field(default=1.0, name="lambda")
+    weight_initial: Annotated[float, Meta(gt=0, description="Weight of the initial condition in the loss")] = 1.0
+    weight_boundary: Annotated[float, Meta(gt=0, description="Weight of the boundary conditions in the loss")] = 1.0
     physics: Annotated[
         bool, Meta(description="The loss asks for the equation and its conditions; if not, for the observations alone")
     ] = True
@@ -130,7 +136,7 @@ STRATEGY = Kind(
 )
 OPTIMIZER = Kind(
     key="optimizer",
-    text="Full-batch optimiser",
+    text="Optimiser",
     default="ssbfgs",
     package="experiments.pinns.optimizers",
     constant="OPTIMIZER",
@@ -154,6 +160,15 @@ EMBEDDING = Kind(
     constant="EMBEDDING",
     type=Embedding,
     prefix="embedding.",
+)
+BALANCING = Kind(
+    key="balancing",
+    text="How the terms of the loss are weighed while a network trains",
+    default="fixed",
+    package="experiments.pinns.balancing",
+    constant="BALANCING",
+    type=Balancing,
+    prefix="balancing.",
 )
 SAMPLER = Kind(
     key="sampler",
@@ -181,6 +196,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     embedding: Embedding
     embedding_settings: Any
     sampler: Sampler
+    sampler_settings: Any = None
+    balancing: Balancing
+    balancing_settings: Any
     points: Points
     data: Data
     weights: Weights
@@ -223,6 +241,7 @@ def properties() -> dict[str, dict[str, Any]]:
         **describe_struct(Points),
         **describe_struct(Data, "data."),
         **describe_struct(Diagnosis),
+        "balancing": BALANCING.describe(),
     }
 
 
@@ -237,7 +256,7 @@ def read(params: Params) -> Configuration:
             problems.extend(error.problems)
 
     parts: dict[str, Any] = {}
-    for kind in (SYSTEM, STRATEGY, OPTIMIZER, MODEL, EMBEDDING, SAMPLER):
+    for kind in (SYSTEM, STRATEGY, OPTIMIZER, MODEL, EMBEDDING, SAMPLER, BALANCING):
         parts[kind.key] = component = part(partial(kind.choose, params))
         struct = getattr(component, "coefficients", None) or getattr(component, "settings", None)
         if struct:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from engine.api import Estimate, Params, Problem, Reporter, SpecError, TaskDescription, lazy_import
 from experiments.pinns import configuration, observations
-from experiments.pinns.configuration import Configuration
+from experiments.pinns.configuration import Configuration, Points
+from experiments.pinns.samplers import Sampler
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +24,7 @@ MOST_MEMORY = 8e9
 
 METRICS = {
     "rel_l2": "relative L2 error against the target's solution, on part of the grid; at the end on all of it",
-    "loss": "what is minimised: λ · mean square residual + mean square errors of conditions and observations",
+    "loss": "mean square residual, errors of conditions and of observations, summed by the weights of the settings",
     "rel_l2_stage": "relative L2 error against the solution at the stage's own coefficients",
     "loss_residual": "mean square residual of the PDE at the collocation points",
     "loss_initial": "mean square error of the initial condition",
@@ -31,6 +32,12 @@ METRICS = {
     "loss_data": "mean square error of the observations",
     "abs_err": "mean absolute error on the grid: 256 x 100, or 1,000 of an ODE",
     "linf": "largest error on the grid",
+    "loss_batch": "what is minimised, on the batch of the last evaluation",
+    "weight_residual": "weight of the residual, where it is balanced",
+    "weight_initial": "weight of the initial condition, where it is balanced",
+    "weight_boundary": "weight of the boundary conditions, where they are balanced",
+    "weight_data": "weight of the observations, where it is balanced",
+    "weight_point_min": "least weight of a collocation point, where these are weighed",
     "fresh_residual": "mean square residual at points that were not trained",
     "gradient_norm": "L2 norm of the gradient",
     "closures": "evaluations of loss and gradient so far",
@@ -62,6 +69,7 @@ class Pinn:
             *chosen.strategy.check(chosen.strategy_settings, chosen.target),
             *chosen.embedding.check(chosen.embedding_settings, chosen.system),
             *observations.check(chosen.data, chosen.system, physics=chosen.points.physics),
+            *_check_points(chosen.sampler, chosen.points),
             *_check_memory(chosen),
         ]
 
@@ -92,6 +100,16 @@ class Pinn:
         places = list(trainings)
         for place, raised in pack.train(list(trainings.values())):
             yield places[place], raised
+
+
+def _check_points(sampler: Sampler, points: Points) -> list[Problem]:
+    if sampler.adapt and not points.resample_every:
+        hint = "such as 100: new points after so many iterations"
+        return [Problem("resample_every", "a number above 0 for a sampler that follows the residual", "0", hint)]
+    if points.resample_every and points.resample == "never":
+        hint = "give resample=stage, or leave resample_every at 0"
+        return [Problem("resample_every", "0 for points that never change", str(points.resample_every), hint)]
+    return []
 
 
 def _check_memory(chosen: Configuration) -> list[Problem]:

@@ -17,11 +17,13 @@ import msgspec
 from engine.api import Diverged, Reporter, TaskError, lazy_import
 from experiments.pinns import diagnosis, observations, weights
 from experiments.pinns.configuration import Configuration
-from experiments.pinns.monitor import Monitor, doubts
+from experiments.pinns.formulation import Formulation
+from experiments.pinns.monitor import SHARE, Monitor, doubts
 from experiments.pinns.network import Network, derivatives
-from experiments.pinns.objective import Objective, objective
+from experiments.pinns.objective import Objective
 from experiments.pinns.optimizers import Evaluation, Steps, Stop, to_array
-from experiments.pinns.problem import Problem, System, pose
+from experiments.pinns.problem import System
+from experiments.pinns.seeds import DIAGNOSIS, FEATURES, OBSERVATIONS, WEIGHTS, Seeds
 from experiments.pinns.strategies import START, LostTrack, Stage, Stages, Trained
 from experiments.pinns.weights import Saved
 
@@ -31,9 +33,6 @@ if TYPE_CHECKING:
 else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
-
-WEIGHTS, TRAINING_POINTS, FRESH_POINTS, FEATURES, OBSERVATIONS, DIAGNOSIS = range(6)
-"""Purposes of random numbers, each with generators of its own."""
 
 LARGE = 64e6
 """Bytes of an optimiser's state from which on it is saved when time allows, and not at the end of every stage."""
@@ -72,14 +71,14 @@ class Training:
     """One run of a configuration."""
 
     def __init__(self, configuration: Configuration, reporter: Reporter) -> None:
-        self._job, self._reporter = configuration, reporter
+        self._job, self._reporter, self._seeds = configuration, reporter, Seeds(reporter.seed)
         self._network = Network(
             configuration.model,
             configuration.model_settings,
             len(configuration.system.axes),
             getattr(torch, configuration.points.dtype),
             torch.device(reporter.device),
-            configuration.features(self._rng(FEATURES)),
+            configuration.features(self._seeds.generator(FEATURES)),
         )
         self._initial: np.ndarray | None = None
         """The parameters of another run's network, where this one begins with them."""
@@ -90,7 +89,7 @@ class Training:
             configuration.optimizer.memory(configuration.optimizer_settings, configuration.size) < LARGE
         )
         self._observed = observations.observe(
-            configuration.system, configuration.coefficients, configuration.data, self._rng(OBSERVATIONS)
+            configuration.system, configuration.coefficients, configuration.data, self._seeds.generator(OBSERVATIONS)
         )
         self._monitor = Monitor(
             self._network,
@@ -98,6 +97,9 @@ class Training:
             configuration.coefficients,
             self._observed.table if configuration.data.points else None,
         )
+        self._form = Formulation(self._network, configuration, self._seeds, self._observed)
+        self._whole: dict[str, float] | None = None
+        """The terms at the iterate over all points, where the optimiser sees batches; None if not known there."""
         self._done: list[Trained] = []
         self._settled: list[tuple[float, np.ndarray]] = []
         """Of windows of time that are done: their end, and the parameters that predict u up to there."""
@@ -126,7 +128,9 @@ class Training:
         last = stage
         for trained in self._done:
             last, stage = stage or last, self._following(stages, trained)
+        entered = False
         while stage is not None and self._counts.closures < self._job.limits.closures:
+            entered = True
             last, now = stage, (yield from self._train(stage))
             if now is None:
                 self._reporter.summary(stop_reason="stopped", **self._figures())
@@ -135,7 +139,10 @@ class Training:
             self._counts.begun = False
             self._save(now=self._saves_stages)
             stage = self._following(stages, now)
-        if self._job.diagnosis.wanted and not self._diagnose(last):
+        if not entered:  # all stages were done before
+            self._form.enter(last, self._part(last), len(self._done) - 1)
+            self._form.resume()
+        if self._job.diagnosis.wanted and not self._diagnose():
             self._reporter.summary(stop_reason="stopped", **self._figures())
             return
         self._finish(last)
@@ -158,14 +165,16 @@ class Training:
 
     def _train(self, stage: Stage) -> Evaluations[Trained | None]:
         """A stage from where it was left. None if the run was asked to stop."""
-        drawn = len(self._done) if self._job.points.resample == "stage" else 0
-        problem = self._pose(stage, TRAINING_POINTS, drawn)
-        function = objective(self._network, problem)
+        self._form.enter(stage, self._part(stage), len(self._done))
         self._monitor.judge_by(stage.coefficients, stage.window)
-        every = self._monitor.every(problem)
         begins = not self._counts.begun
         if begins:
-            yield from self._begin(stage, function)
+            yield from self._begin(stage)
+        else:
+            self._form.resume()
+        every = self._every()
+        if begins:
+            self._look()
         stop = self._ended(stage, None)
         if begins:
             self._report(stage, errors=True)
@@ -173,31 +182,37 @@ class Training:
             if self._reporter.stopping:
                 self._save(now=True)
                 return None
-            stop = yield from self._counted(self._minimiser.iterate(self._left(stage)), function)
+            stop = yield from self._stepped(self._minimiser.iterate(self._left(stage)))
             self._counts.step += 1
             self._counts.iterations += 1
             self._counts.stage_iterations += 1
+            looks = self._counts.stage_iterations % every == 0
+            self._whole = None
+            if looks:
+                self._look()
             stop = self._ended(stage, stop)
-            self._report(stage, errors=stop is not None or self._counts.stage_iterations % every == 0)
+            self._report(stage, errors=looks or stop is not None)
             if stop is None:
+                yield from self._renew(stage)
                 self._save()
         return self._end(stage, stop)
 
-    def _pose(self, stage: Stage, purpose: int, number: int) -> Problem:
-        """A window of time gets its share of the points."""
-        points, system = self._job.points, self._part(stage)
-        (start, end), (first, last) = system.axes["t"], self._job.system.axes["t"]
-        share = (end - start) / (last - first)
-        count = max(1, round(points.points * share))
-        problem = pose(
-            system,
-            stage.coefficients,
-            self._job.sampler.points(system.axes, count, self._rng(purpose, number)),
-            n_initial=points.n_initial,
-            n_boundary=min(points.n_boundary, max(2, round(points.n_boundary * share))),
-            residual_weight=points.residual_weight,
-        )
-        return observations.added(problem, self._observed, self._job.data, physics=points.physics)
+    def _every(self) -> int:
+        """Iterations between two looks at the errors; of batches, also at the loss over all points."""
+        posed, batch = self._form.posed, self._form.batch
+        if not batch:
+            return self._monitor.every(posed)
+        passes = math.ceil(len(posed.collocation) / batch / SHARE)
+        return passes + self._monitor.every(posed.part(np.arange(batch)))
+
+    def _look(self) -> dict[str, float]:
+        """The terms at the iterate, over all points."""
+        if not self._form.batch:
+            return dict(self._minimiser.at.terms)
+        if self._whole is None:
+            with self._monitor.timed():
+                self._whole = dict(self._form.function(self._minimiser.x).terms)
+        return self._whole
 
     def _part(self, stage: Stage) -> System:
         """The system over the stage's window, which starts from what is predicted there."""
@@ -216,30 +231,53 @@ class Training:
 
         return msgspec.structs.replace(system, initial={name: predicted(name) for name in system.initial})
 
-    def _rng(self, purpose: int, number: int = 0) -> np.random.Generator:
-        return np.random.default_rng([self._reporter.seed, purpose, number])
+    def _asked(self, function: Objective, point: torch.Tensor) -> Evaluations[Evaluation]:
+        self._counts.closures += 1
+        self._counts.stage_closures += 1
+        return (yield Asked(function, point))
 
-    def _counted(self, steps: Steps[T], function: Objective) -> Evaluations[T]:
-        """The steps of the optimiser on a function."""
+    def _stepped(self, steps: Steps[T]) -> Evaluations[T]:
+        """The steps of the optimiser on what is minimised."""
         try:
             point = next(steps)
             while True:
-                self._counts.closures += 1
-                self._counts.stage_closures += 1
-                point = steps.send((yield Asked(function, point)))
+                function = self._form.evaluated(self._counts.stage_closures)
+                point = steps.send((yield from self._asked(function, point)))
         except StopIteration as end:
             result: T = end.value
             return result
 
-    def _begin(self, stage: Stage, function: Objective) -> Evaluations[None]:
+    def _begin(self, stage: Stage) -> Evaluations[None]:
         counts = self._counts
         counts.stage_closures = counts.stage_iterations = 0
         if self._done:
             counts.step += 1
-        yield from self._counted(self._minimiser.begin(self._start(stage)), function)
+        start, is_trained = self._start(stage), bool(self._done) or self._initial is not None
+        self._form.begin(start, is_trained=is_trained)
+        if self._form.is_balanced(0) and self._form.cost(0) <= self._left(stage):
+            yield from self._balance(start)
+        yield from self._stepped(self._minimiser.begin(start))
+        self._whole = None
         counts.begun = True
         coefficients = msgspec.structs.asdict(stage.coefficients)
         self._reporter.stage(stage.name, step=counts.step, index=len(self._done), **coefficients)
+
+    def _renew(self, stage: Stage) -> Evaluations[None]:
+        """What is minimised, where it is due to change and evaluations are left to go on."""
+        iteration, x = self._counts.stage_iterations, self._minimiser.x
+        cost = self._form.cost(iteration)
+        if not cost or cost >= self._left(stage):
+            return
+        self._form.renew(iteration, x)
+        if self._form.is_balanced(iteration):
+            yield from self._balance(x)
+        yield from self._stepped(self._minimiser.renew())
+
+    def _balance(self, x: torch.Tensor) -> Evaluations[None]:
+        alone: dict[str, Evaluation] = {}
+        for term, function in self._form.alone().items():
+            alone[term] = yield from self._asked(function, x)
+        self._form.balance(alone)
 
     def _start(self, stage: Stage) -> torch.Tensor:
         """The weights that the stage starts from."""
@@ -250,7 +288,9 @@ class Training:
         if self._initial is not None:
             return self._network.tensor(self._initial)
         job, network = self._job, self._network
-        return network.tensor(job.model.initialise(job.model_settings, network.inputs, 1, self._rng(WEIGHTS)))
+        return network.tensor(
+            job.model.initialise(job.model_settings, network.inputs, 1, self._seeds.generator(WEIGHTS))
+        )
 
     def _left(self, stage: Stage) -> int:
         """Evaluations that the stage may still take."""
@@ -259,30 +299,40 @@ class Training:
 
     def _ended(self, stage: Stage, stop: Stop | None) -> Stop | None:
         """Why the stage is over, if it is; `stop` is what the optimiser says. Raises Diverged for a loss not finite."""
-        loss = self._minimiser.at.loss
-        if stop is Stop.NOT_FINITE or not math.isfinite(loss):
+        if stop is Stop.NOT_FINITE or not math.isfinite(self._minimiser.at.loss):
             raise Diverged("loss", self._counts.step)
-        if loss <= stage.target:
+        is_known = not self._form.batch or self._whole is not None
+        if is_known and self._form.loss(self._look()) <= stage.target:
             return Stop.TARGET
-        return Stop.CLOSURES if self._left(stage) <= 0 else stop
+        if self._left(stage) <= 0:
+            return Stop.CLOSURES
+        iteration = self._counts.stage_iterations
+        if stop is None and iteration and self._form.is_settled(iteration, self._minimiser.x):
+            return Stop.SETTLED
+        return stop
 
     def _report(self, stage: Stage, *, errors: bool) -> None:
         at, counts = self._minimiser.at, self._counts
         with self._monitor.timed():
             self._reporter.metrics(
                 counts.step,
-                loss=at.loss,
-                **{f"loss_{term}": value for term, value in at.terms.items()},
+                **(self._losses() if errors or not self._form.batch else {}),
+                **({"loss_batch": at.loss} if self._form.batch else {}),
                 **(self._monitor.errors(self._minimiser.x) if errors else {}),
                 **msgspec.structs.asdict(stage.coefficients),
+                **self._form.weights,
                 gradient_norm=float(at.gradient.norm()),
                 closures=counts.closures,
                 seconds=self._monitor.elapsed(),
             )
             self._reporter.progress(counts.closures, self._job.limits.closures, stage.name)
 
+    def _losses(self) -> dict[str, float]:
+        terms = self._look()
+        return {"loss": self._form.loss(terms), **{f"loss_{term}": value for term, value in terms.items()}}
+
     def _end(self, stage: Stage, stop: Stop) -> Trained:
-        at, counts = self._minimiser.at, self._counts
+        loss, counts = self._form.loss(self._look()), self._counts
         with self._monitor.timed():
             judgement = self._monitor.judge(self._minimiser.x, stage.coefficients, stage.window)
             self._reporter.stage(
@@ -290,7 +340,7 @@ class Training:
                 step=counts.step,
                 ended=counts.step,
                 stop_reason=str(stop),
-                loss=at.loss,
+                loss=loss,
                 iterations=counts.stage_iterations,
                 closures=counts.stage_closures,
                 fresh_residual=self._fresh_residual(stage, len(self._done)),
@@ -298,25 +348,24 @@ class Training:
             )
             self._reporter.fields(counts.step, **self._monitor.fields(judgement))
         return Trained(
-            loss=at.loss, closures=counts.stage_closures, stop=str(stop), parameters=to_array(self._minimiser.x)
+            loss=loss, closures=counts.stage_closures, stop=str(stop), parameters=to_array(self._minimiser.x)
         )
 
     def _fresh_residual(self, stage: Stage, number: int) -> float:
         """The mean square residual at points that the stage of this number was not trained on."""
-        fresh = objective(self._network, self._pose(stage, FRESH_POINTS, number))
+        fresh = self._form.fresh(stage, self._part(stage), number)
         return fresh(self._minimiser.x).terms["residual"]
 
-    def _diagnose(self, last: Stage) -> bool:
+    def _diagnose(self) -> bool:
         """Looks at the loss that was minimised last, in float64; False if the run was asked to stop meanwhile."""
         self._save(now=True)
-        drawn = len(self._done) - 1 if self._job.points.resample == "stage" else 0
         network = self._network._replace(dtype=torch.float64)
         with self._monitor.paused() as clock:
             found = diagnosis.diagnose(
-                objective(network, self._pose(last, TRAINING_POINTS, drawn)),
+                self._form.minimised_by(network),
                 self._minimiser.x.double(),
                 self._job.diagnosis,
-                self._rng(DIAGNOSIS),
+                self._seeds.generator(DIAGNOSIS),
                 stopping=lambda: self._reporter.stopping,
             )
         if found is None:
@@ -328,14 +377,14 @@ class Training:
     # The run as a whole
 
     def _finish(self, last: Stage) -> None:
-        at = self._minimiser.at
+        terms = self._look()
         # what was cut short is not lost
         lost = self._lost if self._counts.closures < self._job.limits.closures else ""
         with self._monitor.timed():
             judgement = self._monitor.judge(self._minimiser.x, self._job.coefficients)
             fresh = self._fresh_residual(last, len(self._done) - 1)
-            physics = self._job.points.physics
-            for doubt in doubts(at.loss, at.terms["residual"], fresh, judgement.rel_l2, physics=physics):
+            loss, physics = self._form.loss(terms), self._job.points.physics
+            for doubt in doubts(loss, terms["residual"], fresh, judgement.rel_l2, physics=physics):
                 self._reporter.warn(doubt)
             if lost:
                 self._reporter.warn(lost)
@@ -375,7 +424,7 @@ class Training:
     def _figures(self) -> dict[str, Any]:
         """What is known of a run wherever it is."""
         return {
-            "loss": self._minimiser.at.loss,
+            "loss": self._form.loss(self._look()),
             "closures": self._counts.closures,
             "iterations": self._counts.iterations,
             "stages": len(self._done),
@@ -391,9 +440,14 @@ class Training:
             "counts": msgspec.structs.asdict(self._counts),
             "done": [msgspec.structs.asdict(trained) for trained in self._done],
             "minimiser": self._minimiser.state(),
+            "form": self._form.state(),
+            "whole": self._whole,
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self._counts = Counts(**state["counts"])
         self._done = [Trained(**trained) for trained in state["done"]]
+        if "form" in state:
+            self._form.restore(state["form"])
+            self._whole = state["whole"]
         self._minimiser.restore(state["minimiser"], self._network.tensor(np.zeros(1)))

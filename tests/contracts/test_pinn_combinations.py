@@ -1,7 +1,7 @@
-"""Systems, strategies, optimisers and samplers compose, all found by discovery: a new file is tested at once.
+"""Components of all kinds compose: systems, strategies, optimisers, samplers, balancings. A new file is tested at once.
 
 Every two components of different kinds meet in some run of a few evaluations (all combinations would be too many); the
-same run resumed from its middle reports the same, bit for bit.
+same run resumed anywhere reports the same, bit for bit.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from safetensors.numpy import load_file
 from engine import schema
 from engine.recorder import Recorder
 from experiments.pinns import problem
-from experiments.pinns.configuration import OPTIMIZER, SAMPLER, STRATEGY, SYSTEM
+from experiments.pinns.configuration import BALANCING, OPTIMIZER, SAMPLER, STRATEGY, SYSTEM
 from experiments.pinns.task import TASK
 
 SCHEMA = TASK.describe().schema
-KINDS = (SYSTEM, STRATEGY, OPTIMIZER, SAMPLER)
+KINDS = (SYSTEM, STRATEGY, OPTIMIZER, SAMPLER, BALANCING)
 COMPONENTS = {kind.key: kind.components() for kind in KINDS}
 SMALL = {
     "points": 12,
@@ -31,13 +31,16 @@ SMALL = {
     "n_boundary": 4,
     "model.width": 3,
     "model.depth": 2,
-    "optimizer.closures": 12,
+    "optimizer.closures": 24,
     "optimizer.target": 0,
+    "resample_every": 2,
 }
+EVERY: dict[str, dict[str, Any]] = {"gradient_norm": {"balancing.every": 3}}
+"""What changes while a network trains does so within these few iterations."""
 TWO_STAGES: dict[str, dict[str, Any]] = {
-    "curriculum": {"strategy.closures": 6, "strategy.target": 0},
-    "adaptive": {"strategy.closures": 6, "strategy.target": 1e-9, "strategy.lost": 1e12},
-    "seq2seq": {"strategy.closures": 6, "strategy.target": 0, "strategy.window": 0.5},
+    "curriculum": {"strategy.closures": 12, "strategy.target": 0},
+    "adaptive": {"strategy.closures": 12, "strategy.target": 1e-9, "strategy.lost": 1e12},
+    "seq2seq": {"strategy.closures": 12, "strategy.target": 0, "strategy.window": 0.5},
 }
 """Settings that make two stages of a strategy; one that is not named here is run as it is."""
 
@@ -76,6 +79,8 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 def params(request: pytest.FixtureRequest) -> dict[str, Any]:
     chosen = dict(zip((kind.key for kind in KINDS), request.param, strict=True))
     given = {**SMALL, **chosen, **TWO_STAGES.get(chosen["strategy"], {})}
+    for key in chosen.values():
+        given |= EVERY.get(key, {})
     if chosen["strategy"] in ("curriculum", "adaptive"):
         system = COMPONENTS["system"][0][chosen["system"]]
         given["strategy.start"] = getattr(system.coefficients(), system.main) / 2
@@ -110,17 +115,18 @@ def test_every_two_components_meet() -> None:
 
 
 @pytest.mark.parametrize("params", CHOICES, indirect=True, ids=lambda keys: "-".join(keys))
-def test_a_run_repeats_and_resumes_in_the_middle_bit_for_bit(params: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_resumes_in_the_middle_bit_for_bit(params: dict[str, Any], tmp_path: Path) -> None:
     assert TASK.check(params) == []
     whole, curve = trained(params, tmp_path, every=0.0)
     expected = parameters(whole)
-    step, state = whole.checkpoints[len(whole.checkpoints) // 2]
-    assert 0 < step < curve[-1][0]
-    resumed, rest = trained(params, tmp_path, state=state)
-    assert rest == [point for point in curve if point[0] > step]
-    found = parameters(resumed)
-    assert found.keys() == expected.keys()
-    for name, array in expected.items():
-        np.testing.assert_array_equal(found[name], array)
+    for quarter in (1, 3):
+        step, state = whole.checkpoints[quarter * len(whole.checkpoints) // 4]
+        assert 0 < step < curve[-1][0]
+        resumed, rest = trained(params, tmp_path, state=state)
+        assert rest == [point for point in curve if point[0] > step]
+        found = parameters(resumed)
+        assert found.keys() == expected.keys()
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array)
     assert resumed.figures["rel_l2"] == whole.figures["rel_l2"]
     assert resumed.figures["stages"] == (1 if params["strategy"] not in TWO_STAGES else 2)

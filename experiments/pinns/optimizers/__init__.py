@@ -36,6 +36,7 @@ class Stop(StrEnum):
     CLOSURES = "closures"  # the cap on evaluations is reached
     GRADIENT = "gradient tolerance"
     CHANGE = "change tolerance"
+    SETTLED = "weights settled"  # those of the collocation points
     LINE_SEARCH = "line search failed"
     NOT_FINITE = "not finite"
     TRACK = "lost track"  # of a run: its strategy gave up before the target
@@ -59,6 +60,10 @@ class Minimiser(Protocol):
         """Starts from x on a function that may be new; what was learnt of the curvature is kept."""
         ...
 
+    def renew(self) -> Steps[None]:
+        """The function has changed within a stage: it is evaluated anew at x, and all that was learnt is kept."""
+        ...
+
     def iterate(self, budget: int) -> Steps[Stop | None]:
         """One iteration of at most `budget` evaluations. Returns why no further one makes sense, or None."""
         ...
@@ -73,7 +78,11 @@ class Minimiser(Protocol):
 
 
 class Optimizer(msgspec.Struct, frozen=True, kw_only=True):
-    """An optimiser as data. `make(settings)` is a Minimiser; memory(n) the bytes it keeps for n parameters."""
+    """An optimiser as data. `make(settings)` is a Minimiser; memory(n) the bytes it keeps for n parameters.
+
+    batch(settings): collocation points of an evaluation; 0: all. Only for one that bears a function which is another at
+    every evaluation.
+    """
 
     title: str
     summary: str
@@ -81,6 +90,7 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True):
     settings: type[msgspec.Struct]
     make: Callable[[Any], Minimiser]
     memory: Callable[[Any, int], float]
+    batch: Callable[[Any], int] = lambda settings: 0
 
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:

@@ -46,6 +46,9 @@ class Descent:
         self.at = yield x
         self._moved()
 
+    def renew(self) -> Steps[None]:
+        yield from self.begin(self.x)
+
     def iterate(self, budget: int) -> Steps[Stop | None]:
         settings, start = self._settings, self.at
         if not math.isfinite(start.loss):

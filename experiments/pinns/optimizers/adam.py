@@ -44,6 +44,9 @@ class Adam:
         self.x = x
         self.at = yield x
 
+    def renew(self) -> Steps[None]:
+        yield from self.begin(self.x)
+
     def iterate(self, budget: int) -> Steps[Stop | None]:
         if not math.isfinite(self.at.loss):
             return Stop.NOT_FINITE

@@ -48,6 +48,9 @@ class AdamLBFGS:
         self._left, self._switched = None, False
         yield from self._adam.begin(x)
 
+    def renew(self) -> Steps[None]:
+        yield from self._now.renew()
+
     def iterate(self, budget: int) -> Steps[Stop | None]:
         if self._left is None:
             self._left = round(self._share * budget)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,15 +15,36 @@ else:
     np = lazy_import("numpy")
 
 
+Residual = Callable[["np.ndarray"], "np.ndarray"]
+"""points (n, axes) -> the residual of what is trained, there, (n,)."""
+
+
 class Sampler(msgspec.Struct, frozen=True, kw_only=True):
-    """draw(count, dimensions, rng): points of the unit cube, (count, dimensions), float64."""
+    """draw(count, dimensions, rng): points of the unit cube, (count, dimensions), float64.
+
+    adapt(settings, count, dimensions, rng, residual): such points by the residual, a function of points of the unit
+        cube; for samplers that follow it. `settings` is an instance of the struct of that name.
+    """
 
     title: str
     summary: str
     source: str = ""
+    settings: type[msgspec.Struct] | None = None
     draw: Callable[[int, int, np.random.Generator], np.ndarray]
+    adapt: Callable[[Any, int, int, np.random.Generator, Residual], np.ndarray] | None = None
 
-    def points(self, axes: Mapping[str, tuple[float, float]], count: int, rng: np.random.Generator) -> np.ndarray:
-        """(count, axes), within the bounds of each axis."""
+    def points(
+        self,
+        axes: Mapping[str, tuple[float, float]],
+        count: int,
+        rng: np.random.Generator,
+        settings: Any = None,
+        residual: Residual | None = None,
+    ) -> np.ndarray:
+        """(count, axes), within the bounds of each axis. residual: where it is known, of points within these bounds."""
         low, high = np.array(list(axes.values())).T
-        return low + (high - low) * self.draw(count, len(axes), rng)
+        if self.adapt is None or residual is None:
+            return low + (high - low) * self.draw(count, len(axes), rng)
+        known = residual
+        drawn = self.adapt(settings, count, len(axes), rng, lambda cube: known(low + (high - low) * cube))
+        return low + (high - low) * drawn

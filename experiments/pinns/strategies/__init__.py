@@ -7,7 +7,7 @@ state, so that a run is resumed by sending it the results of the stages that are
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -27,6 +27,21 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     closures: int
 
 
+class PointWeights(Protocol):
+    """How collocation points are weighed within a stage, anew after every so many iterations.
+
+    weights(points, residual, system): of the points (n, axes), from the residual there, (n,); of the system's axes
+    those are that the stage is trained on. is_settled(weights): the stage ends, since these will not change any more.
+    """
+
+    @property
+    def every(self) -> int: ...
+
+    def weights(self, points: np.ndarray, residual: np.ndarray, system: System) -> np.ndarray: ...
+
+    def is_settled(self, weights: np.ndarray) -> bool: ...
+
+
 START = -1
 """In place of a stage's number: the weights that the run began with."""
 
@@ -35,6 +50,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One stage of training; it carries on from the weights of the stage before.
 
     after: the number of another stage (from 0, as they were yielded) whose weights it starts from, or START.
+    point_weights: how collocation points are weighed; None: all alike.
     target: the stage ends once the loss is at most this. closures: it may take so many; None for all that are left.
     window: the part of time that it is trained on; None for all. A window that begins later than time itself starts
     from what the stage before it predicts there; what is predicted of earlier times is settled.
@@ -45,6 +61,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     target: float
     closures: int | None = None
     after: int | None = None
+    point_weights: PointWeights | None = None
     window: tuple[float, float] | None = None
 
     def part(self, system: System) -> System:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engine.api import discover
-from experiments.pinns.samplers import Sampler
+from experiments.pinns.samplers import Residual, Sampler, rad
 
 SAMPLERS: dict[str, Sampler] = discover("experiments.pinns.samplers", "SAMPLER")[0]
 AXES = {"x": (2.0, 5.0), "t": (-1.0, 0.0)}
@@ -72,3 +72,34 @@ def test_a_grid_that_does_not_come_out_even_leaves_points_out_and_repeats_none()
     points = SAMPLERS["grid"].draw(1000, 2, np.random.default_rng(0))
     assert len({*map(tuple, points)}) == 1000
     assert len(np.unique(points[:, 0])) == len(np.unique(points[:, 1])) == 32
+
+
+def adapted(residual: Residual, count: int = 400, seed: int = 0, **settings: float) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rad.SAMPLER.points(AXES, count, rng, rad.Settings(**settings), residual)
+
+
+def test_points_by_the_residual_have_its_density() -> None:
+    """|r| is 3 where x is above 4 and 1 elsewhere: the mean over the box is 5/3, the density 3/(5/3) + c there."""
+    points = adapted(lambda points: np.where(points[:, 0] > 4, -3.0, 1.0), count=4000, candidates=50)
+    assert np.mean(points[:, 0] > 4) == pytest.approx((9 / 5 + 1) / 3 / 2, abs=0.03)
+    low, high = np.array(list(AXES.values())).T
+    assert (points >= low).all() and (points <= high).all()
+    sharp = adapted(lambda points: np.where(points[:, 0] > 4, -3.0, 1.0), exponent=4.0, constant=0.0, candidates=50)
+    assert np.mean(sharp[:, 0] > 4) == pytest.approx(81 / 83, abs=0.03)
+
+
+def test_points_by_the_residual_are_uniform_where_it_says_nothing() -> None:
+    for residual in (np.zeros, lambda n: np.full(n, np.nan)):
+        points = adapted(lambda points, residual=residual: residual(len(points)), constant=0.0)
+        assert points.shape == (400, 2) and np.isfinite(points).all()
+        assert points[:, 0].mean() == pytest.approx(3.5, abs=0.2)
+    flat = adapted(lambda points: np.exp(20 * points[:, 0]), exponent=0.0, count=4000)
+    assert flat[:, 0].mean() == pytest.approx(3.5, abs=0.05)
+
+
+def test_points_by_the_residual_are_decided_by_the_seed_and_repeat_none() -> None:
+    one, same, other = (adapted(lambda points: points[:, 0], seed=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert len({*map(tuple, one)}) == 400

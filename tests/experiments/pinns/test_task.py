@@ -95,6 +95,14 @@ def test_what_a_schema_cannot_say_is_checked(complete: Complete) -> None:
     assert [problem.field for problem in TASK.check(misses)] == ["strategy.values"]
 
 
+@pytest.mark.parametrize(
+    "given", [{"sampler": "rad"}, {"resample": "never", "resample_every": 10}], ids=["rad", "never"]
+)
+def test_points_that_cannot_be_drawn_anew_are_refused(complete: Complete, given: dict[str, Any]) -> None:
+    assert [problem.field for problem in TASK.check(complete(**given))] == ["resample_every"]
+    assert TASK.check(complete(sampler="rad", resample_every=10)) == []
+
+
 def test_a_dense_optimiser_on_a_large_network_is_refused_before_it_fills_the_memory(complete: Complete) -> None:
     (problem,) = TASK.check(complete(**{"model.width": 300, "model.depth": 4}))
     assert problem.field == "optimizer"

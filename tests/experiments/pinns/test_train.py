@@ -188,6 +188,27 @@ def test_points_are_drawn_anew_for_each_stage_if_so_wished(run: Run, resample: s
     assert (points[begin]["loss"] == pytest.approx(points[begin - 1]["loss"], rel=1e-6)) == (resample == "never")
 
 
+@pytest.mark.parametrize("sampler", ["random", "rad"])
+def test_points_are_drawn_anew_within_a_stage_if_so_wished(run: Run, sampler: str) -> None:
+    """Between iterations, at the cost of one evaluation; resumed anywhere to the same curve."""
+    params = {"beta": 1.0, "optimizer.closures": 40, "sampler": sampler, "resample_every": 4}
+    whole = run(params, every=0.0)
+    closures = [values["closures"] for _, values in run({**params, "optimizer": "adam"}).points]
+    assert closures[:11] == [1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 13]
+    for step, state in whole.checkpoints[:9]:
+        assert curve(run(params, state=state)) == curve(whole)[step + 1 :], f"from step {step}"
+
+
+def test_a_new_stage_starts_on_points_by_the_residual(run: Run) -> None:
+    """Of a sampler that follows it, once something is trained."""
+    params = {"beta": 2.0, "strategy": "curriculum", "strategy.values": "1,2", "strategy.closures": 10}
+    rad = {"sampler": "rad", "resample_every": 1000, "sampler.exponent": 3.0, "sampler.constant": 0.0}
+    first, second = (run({**params, **given, "optimizer.closures": 12}).stages["β=2"] for given in ({}, rad))
+    points = [run({**params, **given, "optimizer.closures": 12}) for given in ({}, rad)]
+    begins = [dict(recorder.points)[stage["step"]] for recorder, stage in zip(points, (first, second), strict=True)]
+    assert begins[1]["loss_residual"] > 1.3 * begins[0]["loss_residual"]
+
+
 @pytest.mark.parametrize("optimizer", ["ssbfgs", "lbfgs"])
 def test_the_same_seed_gives_the_same_curve_bit_for_bit(run: Run, optimizer: str) -> None:
     params = {**REACTION, "optimizer": optimizer}

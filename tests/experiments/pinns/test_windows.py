@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from engine.recorder import Recorder
 from experiments.models import mlp
-from experiments.pinns import problem, train
+from experiments.pinns import formulation, problem
 from experiments.pinns.monitor import Monitor
 from experiments.pinns.network import Network
 from experiments.pinns.systems import reaction
@@ -52,7 +52,7 @@ def test_points_are_shared_out_and_windows_start_from_the_prediction(run: Run, m
         posed.append(problem.pose(*args, **options))  # type: ignore[arg-type]
         return posed[-1]
 
-    monkeypatch.setattr(train, "pose", remember)
+    monkeypatch.setattr(formulation, "pose", remember)
     recorder = run(WINDOWS)
     first, _, second, *_ = posed  # each stage is posed for training, then at fresh points
     for window, (low, high) in ((first, (0.0, 0.5)), (second, (0.5, 1.0))):
