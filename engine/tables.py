@@ -24,6 +24,7 @@ from engine.errors import UnknownName
 from engine.filters import row as flat_row
 from engine.lazy import lazy_import
 from engine.records import Status
+from engine.schema import suggestion
 from engine.values import text
 
 if TYPE_CHECKING:
@@ -269,10 +270,11 @@ def _require(rows: Sequence[Row], keys: Iterable[str]) -> None:
     if not rows:
         return
     if unknown := [key for key in keys if not any(_has(row, key) for row in rows)]:
-        known = dict.fromkeys(key for row in rows for key in row)
+        known = list(dict.fromkeys(key for row in rows for key in row))
+        meant = [words for key in unknown if (words := suggestion(key, known))]
         raise UnknownName(
             f"column: required a key that one of the {len(rows)} runs has, got {', '.join(unknown)}; "
-            f"there are {', '.join(known)}"
+            + (" ".join(meant) if meant else f"there are {', '.join(known)}")
         )
 
 

@@ -13,7 +13,7 @@ from engine.errors import RequestError, UnknownName
 from engine.exporters import export
 from engine.tables import Column, Table
 from tui.render import Align, Text, emit, figure, grid, hint, say
-from tui.session import Session
+from tui.session import PROGRAM, Session
 from tui.text import number, shown
 from tui.verbs.options import Json, OneRun, split
 
@@ -37,13 +37,17 @@ def logs(
 ) -> None:
     """Print the log of a run. Escape sequences are taken out."""
     session: Session = ctx.obj
-    first = 0
+    first, empty = 0, True
     if lines is not None:
         first = max(sum(1 for _ in session.client.log_lines(run)) - lines, 0)
     for line in islice(session.client.log_lines(run, follow=follow), first, None):
+        empty = False
         say(shown(line.expandtabs()))
         if follow:
             sys.stdout.flush()
+    if empty and lines != 0:
+        found = session.client.run(run)
+        hint(f"run {found.id} printed nothing; `{PROGRAM} metrics {found.id}` shows what it measured")
 
 
 def metrics(

@@ -155,6 +155,13 @@ def test_logs_are_printed_without_escape_sequences(call, home):
     assert call("logs", "r0001", "-n", "1", home=home).lines == ["        three β\ufffd"]
 
 
+def test_a_log_without_a_line_is_said_to_have_none(call, home):
+    Home(home).run("r0001").log.write_bytes(b"")
+    ended = call("logs", "r0001", home=home)
+    assert (ended.code, ended.out) == (0, "")
+    assert "run r0001 printed nothing; `sciml-tui metrics r0001` shows what it measured" in ended.err
+
+
 @pytest.fixture
 def measured(home):
     """r0001 with a curve of its own: a value that is missing, a NaN and an infinity."""
