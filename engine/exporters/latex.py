@@ -17,6 +17,11 @@ def _greek(letter: str) -> str:
     return name.capitalize() if letter.isupper() else name
 
 
+_SIGNS = (
+    "±pm ×times ·cdot √surd ∞infty ∂partial ∇nabla ℓell ≤le ≥ge ≠ne ≈approx ≡equiv ∼sim ∝propto ‖| →to ←gets "
+    "⇒Rightarrow ∈in ∫int ∑sum ∏prod ςvarsigma ϵepsilon ϕvarphi ϑvartheta ∆Delta"
+)
+"""Each with the name of its command in math."""
 _ESCAPES = {
     "\\": r"\textbackslash{}",
     **{letter: f"\\{letter}" for letter in "{}$&#%_"},
@@ -27,19 +32,22 @@ _ESCAPES = {
     **{letter: f"${letter}$" for letter in "<>|"},
     **{letter: f"{{{letter}}}" for letter in "[]*"},  # after the \\ of the row above they would be its argument
     **{letter: f"$\\{_greek(letter)}$" for letter in "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ"},
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "≤": r"$\le$",
-    "≥": r"$\ge$",
-    "→": r"$\to$",
-    "∂": r"$\partial$",
-    "∞": r"$\infty$",
-    "²": "$^2$",
-    "·": r"$\cdot$",
+    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧο", "ABEZHIKMNOPTXo", strict=True)),  # which math has no signs of its own for
+    **{letter: f"$^{place}$" for place, letter in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
+    **{letter: f"$_{place}$" for place, letter in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+    **{sign[0]: f"$\\{sign[1:]}$" for sign in _SIGNS.split()},
+    "⁻": "$^-$",
+    "−": "$-$",
+    "′": "$'$",
     "–": "--",
+    "—": "---",
 }
+_PLAIN = "ßæøœłıÆØŒŁ¡¿§¶©®™€£‘’“”…†‡"
+"""What pdfLaTeX sets without further packages, besides letters with accents."""
+_OGONEK = "\N{COMBINING OGONEK}"
+"""The one accent of the Latin alphabets that its default fonts lack."""
 _NOT_FINITE = {"inf": r"\infty", "-inf": r"-\infty", "nan": r"\mathrm{nan}"}
-_PATTERN = re.compile("|".join(map(re.escape, sorted(_ESCAPES, key=len, reverse=True))))
+_PATTERN = re.compile("|".join([*map(re.escape, sorted(_ESCAPES, key=len, reverse=True)), r"[^\x00-\x7f]"]))
 
 
 def render(table: Table) -> str:
@@ -64,8 +72,18 @@ def render(table: Table) -> str:
 
 
 def escape(text: str) -> str:
-    """One line of text that LaTeX sets as it is, Greek letters included; pdfLaTeX needs no further package for them."""
-    return _PATTERN.sub(lambda found: _ESCAPES[found[0]], _one_line(text))
+    """One line of text as pdfLaTeX sets it without further packages, Greek and accents included.
+
+    A letter that it cannot set is named by its code, `U+6F22`: a table that does not compile is of no use.
+    """
+    line = _one_line(unicodedata.normalize("NFC", text))
+    return _PATTERN.sub(lambda found: _ESCAPES.get(found[0]) or _set(found[0]), line)
+
+
+def _set(letter: str) -> str:
+    base, *accents = list(unicodedata.normalize("NFD", letter))
+    accented = letter < "\u0180" and base.isascii() and len(accents) == 1 and accents[0] != _OGONEK
+    return letter if accented or letter in _PLAIN else f"U+{ord(letter):04X}"
 
 
 def _one_line(text: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from engine.cells import Measure, Rate
 from engine.exporters import export
+from engine.exporters.latex import escape
 from engine.tables import Column, Table
 
 ERRORS = Table(
@@ -128,8 +129,21 @@ def test_latex_escapes_what_it_would_read_as_commands():
     )
 
 
+def test_latex_names_letters_that_it_cannot_set_by_their_codes():
+    assert escape("naïve Łódź, ∇u ≈ 10⁻², 漢😀") == r"naïve Łódź, $\nabla$u $\approx$ 10$^-$$^2$, U+6F22U+1F600"
+    assert escape("ę") == "U+0119"
+    assert escape("e\N{COMBINING ACUTE ACCENT}") == "é"
+
+
+LETTERS = Table(
+    title="letters",
+    columns=(Column(key="a"),),
+    rows=tuple((" ".join(map(chr, range(start, start + 64))),) for start in range(0x20, 0x2700, 64)),
+)
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
-@pytest.mark.parametrize("table", [ERRORS, HOSTILE], ids=["errors", "hostile"])
+@pytest.mark.parametrize("table", [ERRORS, HOSTILE, LETTERS], ids=["errors", "hostile", "letters"])
 def test_latex_compiles(table, tmp_path):
     body = export(table, "latex")
     (tmp_path / "t.tex").write_text(
