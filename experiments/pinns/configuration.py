@@ -53,6 +53,12 @@ class Points(Spec, frozen=True, kw_only=True):
     physics: Annotated[
         bool, Meta(description="The loss asks for the equation and its conditions; if not, for the observations alone")
     ] = True
+    constraints: Annotated[
+        Literal["soft", "hard"],
+        Meta(
+            description="Initial and boundary conditions: terms of the loss, or met exactly, whatever the network says"
+        ),
+    ] = "soft"
     dtype: Annotated[
         Literal["float64", "float32"], Meta(description="Precision of points, weights and derivatives")
     ] = "float64"
@@ -217,6 +223,11 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     def size(self) -> int:
         """The number of parameters of the network."""
         return self.model.size(self.model_settings, self._inputs, 1)
+
+    @property
+    def is_hard(self) -> bool:
+        """Whether u meets its conditions by an ansatz."""
+        return self.points.constraints == "hard"
 
     @property
     def _inputs(self) -> int:

@@ -22,6 +22,8 @@ class Field:
         self._network = network
         chunks = [network.tensor(chunk) for chunk in network.blocks(points)]
         self._fed = [network.embedded(chunk) for chunk in chunks]
+        ansatz = network.ansatz
+        self._made = None if ansatz is None else [ansatz(chunk.double()).detach().to(chunk.dtype) for chunk in chunks]
         self._blocks: list[Block] = []
         if network.is_fast:
             self._weights = Weights(network.spec, network.inputs, network.dtype, network.device)
@@ -36,6 +38,8 @@ class Field:
         """(n,), float64."""
         with torch.no_grad():
             values = self._fast(flat) if self._blocks else self._plain(flat)
+            if self._made is not None:
+                values = [made[:, 0] + made[:, 1] * found for made, found in zip(self._made, values, strict=True)]
             return torch.cat(values).double().cpu().numpy()
 
     def _fast(self, flat: torch.Tensor) -> list[torch.Tensor]:

@@ -36,8 +36,9 @@ class Formulation:
     posed: Problem
     function: Objective
 
-    def __init__(self, network: Network, job: Configuration, seeds: Seeds, observed: Observations) -> None:
-        self._network, self._job, self._seeds, self._observed = network, job, seeds, observed
+    def __init__(self, job: Configuration, seeds: Seeds, observed: Observations) -> None:
+        self._job, self._seeds, self._observed = job, seeds, observed
+        self._network: Network
         self._stage: Stage
         self._system: System
         self._number = 0
@@ -51,9 +52,9 @@ class Formulation:
 
     # A stage
 
-    def enter(self, stage: Stage, system: System, number: int) -> None:
-        """From here on it is about the stage of this number, which trains on this part of the system."""
-        self._stage, self._system, self._number = stage, system, number
+    def enter(self, network: Network, stage: Stage, system: System, number: int) -> None:
+        """From here on it is about the stage of this number, which trains this network on this part of the system."""
+        self._network, self._stage, self._system, self._number = network, stage, system, number
         self._ahead = self._epoch = None
 
     def begin(self, flat: torch.Tensor, *, is_trained: bool) -> None:
@@ -207,6 +208,7 @@ class Formulation:
             residual_weight=points.residual_weight,
             initial_weight=points.weight_initial,
             boundary_weight=points.weight_boundary,
+            hard=self._job.is_hard,
         )
         return observations.added(problem, self._observed, self._job.data, physics=points.physics)
 

@@ -55,13 +55,17 @@ class Prediction:
     """u at fixed points (n, axes), by parameters that may change with time: what is settled stays."""
 
     def __init__(self, network: Network, points: np.ndarray) -> None:
-        self._field, self._times = Field(network, points), points[:, -1]
+        self._points, self._times = points, points[:, -1]
+        self.follow(network)
         self._settled = np.zeros(len(points), dtype=bool)
         self._values = np.zeros(len(points))
 
     def __call__(self, flat: torch.Tensor) -> np.ndarray:
         """(n,), float64."""
         return np.where(self._settled, self._values, self._field(flat))
+
+    def follow(self, network: Network) -> None:
+        self._field = Field(network, self._points)
 
     def settle(self, flat: torch.Tensor, until: float) -> None:
         self._values, self._settled = self(flat), self._times < until
@@ -130,6 +134,11 @@ class Monitor:
         """From here on, the error is also against the solution at these coefficients, up to the end of the window."""
         self._judged = self._some.points[:, -1] <= (window[1] if window else math.inf)
         self._stage_reference = self._some.reference(self._system, coefficients).ravel()[self._judged]
+
+    def follow(self, network: Network) -> None:
+        """From here on u is this network's."""
+        for prediction in (self._curve, self._all):
+            prediction.follow(network)
 
     def settle(self, flat: torch.Tensor, until: float) -> None:
         """What these parameters predict before this time is the prediction, whatever is trained later."""

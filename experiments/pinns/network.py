@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.api import lazy_import
 from experiments.models import mlp
 from experiments.models._points import PointModel
+from experiments.pinns.derivatives import Map
 from experiments.pinns.embeddings import Features
 from experiments.pinns.problem import System
 
@@ -24,7 +25,9 @@ BLOCK = 2000
 
 
 class Network(NamedTuple):
-    """A model with its settings, what it is fed (None: the points themselves), and where its numbers live."""
+    """A model with its settings, what it is fed (None: the points themselves), where its numbers live, and what of it
+    makes u (None: it is u; else A and M of u = A + M N, as in `ansatz`).
+    """
 
     model: PointModel
     spec: Any
@@ -32,6 +35,7 @@ class Network(NamedTuple):
     dtype: torch.dtype
     device: torch.device
     features: Features | None = None
+    ansatz: Map | None = None
 
     @property
     def inputs(self) -> int:
@@ -56,7 +60,11 @@ class Network(NamedTuple):
 
     def values(self, flat: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
         """u at the points (n, axes), (n,), differentiable by both."""
-        return self.model.forward(self.spec, flat, self.embedded(points), 1)[:, 0]
+        found = self.model.forward(self.spec, flat, self.embedded(points), 1)[:, 0]
+        if self.ansatz is None:
+            return found
+        added, factor = self.ansatz(points.double()).to(points.dtype).unbind(1)
+        return added + factor * found
 
 
 def derivatives(

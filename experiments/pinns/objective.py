@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from engine.api import lazy_import
+from experiments.pinns.ansatz import Rows
 from experiments.pinns.derivatives import Block, Layout, Weights, Workspace
 from experiments.pinns.network import Network, derivatives
 from experiments.pinns.optimizers import Evaluation
@@ -79,7 +80,24 @@ class _Piece:
                 reach[k] = max(reach[k], reach[c])
         self.points = network.tensor(np.concatenate(parts))
         self.layout = Layout(len(self.points), plan.channels, reach)
-        self.block: Block
+        self.rows = None if network.ansatz is None else Rows(network.ansatz, self.points, self.layout)
+
+    def place(self, block: Block) -> None:
+        """`output` and `seed` are of u and its channels; those of the block are of the network."""
+        self.block, self.output, self.seed = block, block.output, block.seed
+        if self.rows is not None:
+            self.output, self.seed = torch.empty_like(block.output), torch.empty_like(block.seed)
+
+    def forward(self) -> None:
+        self.block.forward()
+        if self.rows is not None:
+            self.rows.applied(self.block.output, out=self.output)
+        self.seed.zero_()
+
+    def backward(self) -> None:
+        if self.rows is not None:
+            self.rows.returned(self.seed, out=self.block.seed)
+        self.block.backward()
 
 
 class Fused:
@@ -99,7 +117,7 @@ class Fused:
         workspace = Workspace(network.spec, layouts, self._weights.flat)
         for piece in self._pieces:
             inputs = piece.layout.inputs(network.embedded, piece.points)
-            piece.block = Block(network.spec, inputs, piece.layout, self._weights, workspace)
+            piece.place(Block(network.spec, inputs, piece.layout, self._weights, workspace))
         axes = list(problem.system.axes)
         self._read = {name: plan.named.get(name) for name in problem.system.reads if name not in axes}
         self._read_axes = {name: axes.index(name) for name in problem.system.reads if name in axes}
@@ -109,35 +127,34 @@ class Fused:
             self._weights.load(flat)
             terms, weighted = dict.fromkeys(self._problem.terms, 0.0), 0.0
             for piece in self._pieces:
-                piece.block.forward()
-                piece.block.seed.zero_()
+                piece.forward()
                 residual = self._residual(piece)
                 terms["residual"] += residual.plain
                 weighted += residual.weighted
                 for placed in piece.placed:
-                    terms[placed.condition.term] += self._condition(piece.block, placed)
-                piece.block.backward()
+                    terms[placed.condition.term] += self._condition(piece, placed)
+                piece.backward()
             loss = self._problem.loss({**terms, "residual": weighted})
             return Evaluation(loss, self._weights.collected(), terms)
 
     def _residual(self, piece: _Piece) -> _MeanSquare:
         """The part of the mean square residual that these points make; its derivatives go into the seed."""
         block, inside, count = piece.block, piece.inside, len(self._problem.collocation)
-        arguments = {name: block.part(block.output, c)[:inside] for name, c in self._read.items()}
+        arguments = {name: block.part(piece.output, c)[:inside] for name, c in self._read.items()}
         nonlinear = self._nonlinear(arguments, piece.points[:inside])
-        residual = block.output.new_zeros(inside) if nonlinear is None else nonlinear.detach().clone()
+        residual = piece.output.new_zeros(inside) if nonlinear is None else nonlinear.detach().clone()
         for c, factor in self._plan.linear:
-            residual.add_(block.part(block.output, c)[:inside], alpha=factor)
+            residual.add_(block.part(piece.output, c)[:inside], alpha=factor)
         seed = residual * (2 * self._problem.weights["residual"] / count)
         if piece.point_weights is not None:
             seed.mul_(piece.point_weights)
         for c, factor in self._plan.linear:
-            block.part(block.seed, c)[:inside].add_(seed, alpha=factor)
+            block.part(piece.seed, c)[:inside].add_(seed, alpha=factor)
         if nonlinear is not None:
             slopes = torch.autograd.grad(nonlinear, list(arguments.values()), seed, allow_unused=True)
             for c, slope in zip(self._read.values(), slopes, strict=True):
                 if slope is not None:
-                    block.part(block.seed, c)[:inside].add_(slope)
+                    block.part(piece.seed, c)[:inside].add_(slope)
         plain = float(residual.dot(residual)) / count
         if piece.point_weights is None:
             return _MeanSquare(plain, plain)
@@ -155,8 +172,8 @@ class Fused:
             found: torch.Tensor = system.nonlinear(self._problem.coefficients, SimpleNamespace(**arguments, **axes))
         return found
 
-    def _condition(self, block: Block, placed: _Placed) -> float:
-        values, seeds = (block.part(row, placed.channel) for row in (block.output, block.seed))
+    def _condition(self, piece: _Piece, placed: _Placed) -> float:
+        values, seeds = (piece.block.part(row, placed.channel) for row in (piece.output, piece.seed))
         difference = values[placed.at] - placed.target
         if placed.minus is not None:
             difference -= values[placed.minus]

@@ -45,6 +45,9 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     boundary: {name of a derivative: (function(c, t), function(c, t))}, what holds at the lower and the upper end of x:
         "u" by Dirichlet, "u_x" by Neumann.
     reference(c, x, t): the solution, for arrays that broadcast; of an ODE, reference(c, t).
+    ansatz(c, d): where it can be said, A and M at the tensors `d.x`, `d.t`: A + M N meets all conditions for every N
+        that is smooth, and has the period of the system if there is one. A meets them; M is zero where they hold, and
+        at the start of time of the order of the initial conditions, t² where u_t is among them.
     label: a format string over the coefficients, as "convection β={beta:g}".
     """
 
@@ -67,6 +70,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     periodic: tuple[str, ...] = ()
     boundary: Mapping[str, tuple[Values, Values]] = {}
     reference: Callable[..., np.ndarray]
+    ansatz: Callable[[Any, Any], tuple[Any, Any]] | None = None
 
     @property
     def space(self) -> tuple[str, ...]:
@@ -158,14 +162,19 @@ def pose(
     residual_weight: float = 1.0,
     initial_weight: float = 1.0,
     boundary_weight: float = 1.0,
+    hard: bool = False,
 ) -> Problem:
-    """The problem on these collocation points, with evenly spaced points for its conditions."""
+    """The problem on these collocation points, with evenly spaced points for its conditions; hard: without them, for
+    networks that meet them by their ansatz.
+    """
     weights = {"residual": residual_weight, "initial": initial_weight, "boundary": boundary_weight}
     return Problem(
         system=system,
         coefficients=coefficients,
         collocation=collocation,
-        conditions=(*_initial(system, coefficients, n_initial), *_boundary(system, coefficients, n_boundary)),
+        conditions=()
+        if hard
+        else (*_initial(system, coefficients, n_initial), *_boundary(system, coefficients, n_boundary)),
         weights=weights,
     )
 

@@ -70,6 +70,7 @@ class Pinn:
             *chosen.embedding.check(chosen.embedding_settings, chosen.system),
             *observations.check(chosen.data, chosen.system, physics=chosen.points.physics),
             *_check_points(chosen.sampler, chosen.points),
+            *_check_constraints(chosen),
             *_check_memory(chosen),
         ]
 
@@ -109,6 +110,18 @@ def _check_points(sampler: Sampler, points: Points) -> list[Problem]:
     if points.resample_every and points.resample == "never":
         hint = "give resample=stage, or leave resample_every at 0"
         return [Problem("resample_every", "0 for points that never change", str(points.resample_every), hint)]
+    return []
+
+
+def _check_constraints(chosen: Configuration) -> list[Problem]:
+    if not chosen.is_hard:
+        return []
+    if chosen.system.ansatz is None:
+        hint = "its file offers no `ansatz`"
+        return [Problem("constraints", f"soft, for {chosen.system.title}", "hard", hint)]
+    if chosen.system.periodic_axes and not chosen.embedding.is_periodic(chosen.embedding_settings):
+        hint = "set embedding=periodic, or embedding=fourier embedding.periodic=true"
+        return [Problem("embedding", "one that is periodic, for constraints=hard", chosen.embedding.title, hint)]
     return []
 
 

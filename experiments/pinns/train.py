@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
 from engine.api import Diverged, Reporter, TaskError, lazy_import
-from experiments.pinns import diagnosis, observations, weights
+from experiments.pinns import ansatz, diagnosis, observations, weights
 from experiments.pinns.configuration import Configuration
+from experiments.pinns.derivatives import Map
 from experiments.pinns.formulation import Formulation
 from experiments.pinns.monitor import SHARE, Monitor, doubts
 from experiments.pinns.network import Network, derivatives
@@ -97,12 +99,14 @@ class Training:
             configuration.coefficients,
             self._observed.table if configuration.data.points else None,
         )
-        self._form = Formulation(self._network, configuration, self._seeds, self._observed)
+        self._form = Formulation(configuration, self._seeds, self._observed)
         self._whole: dict[str, float] | None = None
         """The terms at the iterate over all points, where the optimiser sees batches; None if not known there."""
         self._done: list[Trained] = []
         self._settled: list[tuple[float, np.ndarray]] = []
         """Of windows of time that are done: their end, and the parameters that predict u up to there."""
+        self._before: Map | None = None
+        """What the last of them predicts."""
         self._lost = ""
         """Where and why the strategy gave up before the target, if it did."""
         self._counts = Counts()
@@ -127,7 +131,9 @@ class Training:
         assert stage is not None
         last = stage
         for trained in self._done:
-            last, stage = stage or last, self._following(stages, trained)
+            last = stage or last
+            self._enter(last)
+            stage = self._following(stages, trained)
         entered = False
         while stage is not None and self._counts.closures < self._job.limits.closures:
             entered = True
@@ -140,7 +146,7 @@ class Training:
             self._save(now=self._saves_stages)
             stage = self._following(stages, now)
         if not entered:  # all stages were done before
-            self._form.enter(last, self._part(last), len(self._done) - 1)
+            self._form.enter(self._network, last, self._part(last), len(self._done) - 1)
             self._form.resume()
         if self._job.diagnosis.wanted and not self._diagnose():
             self._reporter.summary(stop_reason="stopped", **self._figures())
@@ -159,13 +165,29 @@ class Training:
         if stage.window and stage.window[0] > self._job.system.axes["t"][0]:
             self._settled.append((stage.window[0], trained.parameters))
             self._monitor.settle(self._network.tensor(trained.parameters), stage.window[0])
+            self._before = partial(
+                self._network.values, torch.tensor(trained.parameters).double().to(self._network.device)
+            )
         return stage
+
+    def _enter(self, stage: Stage) -> None:
+        """From here on u is the network of this stage."""
+        if not self._job.is_hard:
+            return
+        system, coefficients = self._job.system, stage.coefficients
+        if self._before is None:
+            made = ansatz.of_system(system, coefficients)
+        else:
+            made = ansatz.of_window(system, coefficients, self._settled[-1][0], self._before)
+        self._network = self._network._replace(ansatz=made)
+        self._monitor.follow(self._network)
 
     # One stage
 
     def _train(self, stage: Stage) -> Evaluations[Trained | None]:
         """A stage from where it was left. None if the run was asked to stop."""
-        self._form.enter(stage, self._part(stage), len(self._done))
+        self._enter(stage)
+        self._form.enter(self._network, stage, self._part(stage), len(self._done))
         self._monitor.judge_by(stage.coefficients, stage.window)
         begins = not self._counts.begun
         if begins:
@@ -404,7 +426,7 @@ class Training:
         """The network with these parameters, as it is stored."""
         network = self._network
         arrays = dict(network.features.arrays) if network.features else {}
-        return Saved(parameters, arrays, network.spec, network.axes)
+        return Saved(parameters, arrays, network.spec, network.axes, self._job.points.constraints)
 
     def _take(self, run: str) -> None:
         """Another run's network, its embedding's numbers too. Raises TaskError where it is not one like this."""

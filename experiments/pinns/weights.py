@@ -18,12 +18,15 @@ EMBEDDING = "embedding."
 
 
 class Saved(NamedTuple):
-    """parameters: the flat vector. embedding: the arrays of what the model is fed by. spec: settings of the model."""
+    """parameters: the flat vector. embedding: the arrays of what the model is fed by. spec: settings of the model.
+    constraints: whether the network is u ("soft") or is under an ansatz ("hard").
+    """
 
     parameters: np.ndarray
     embedding: dict[str, np.ndarray]
     spec: Any
     axes: int
+    constraints: str = "soft"
 
 
 def save(path: Path, saved: Saved, settled: Sequence[tuple[float, np.ndarray]] = ()) -> None:
@@ -33,7 +36,11 @@ def save(path: Path, saved: Saved, settled: Sequence[tuple[float, np.ndarray]] =
         ends, parameters = zip(*settled, strict=True)
         arrays |= {"earlier_ends": np.array(ends), "earlier_parameters": np.stack(parameters)}
     arrays |= {EMBEDDING + name: array for name, array in saved.embedding.items()}
-    built = {"settings": msgspec.json.encode(saved.spec).decode(), "axes": str(saved.axes)}
+    built = {
+        "settings": msgspec.json.encode(saved.spec).decode(),
+        "axes": str(saved.axes),
+        "constraints": saved.constraints,
+    }
     safetensors.numpy.save_file(arrays, path, metadata=built)
 
 
@@ -51,7 +58,7 @@ def load(path: Path, like: Saved) -> Saved:
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, msgspec.MsgspecError) as error:
         raise TaskError(f"init: required a trained network, got {path.name} that cannot be read: {error}") from None
     embedding = {name.removeprefix(EMBEDDING): array for name, array in arrays.items() if name.startswith(EMBEDDING)}
-    saved = Saved(parameters, embedding, spec, axes)
+    saved = Saved(parameters, embedding, spec, axes, metadata.get("constraints", "soft"))
     _check(_shape(like), _shape(saved))
     return saved
 
@@ -61,6 +68,7 @@ def _shape(saved: Saved) -> dict[str, Any]:
     return {
         **{f"model.{name}": value for name, value in msgspec.structs.asdict(saved.spec).items()},
         "axes": saved.axes,
+        "constraints": saved.constraints,
         "embedding": {name: array.shape for name, array in saved.embedding.items()} or "none",
         "parameters": saved.parameters.size,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
@@ -39,6 +39,10 @@ def reference(c: Coefficients, x: np.ndarray, t: np.ndarray) -> np.ndarray:
     return np.sin(x - c.beta * t)
 
 
+def ansatz(c: Coefficients, d: Any) -> tuple[Any, Any]:
+    return d.x.sin(), d.t
+
+
 SYSTEM = System(
     title="Convection",
     summary="A sine wave carried around a periodic domain at speed β",
@@ -52,4 +56,5 @@ SYSTEM = System(
     initial={"u": initial},
     periodic=("u",),
     reference=reference,
+    ansatz=ansatz,
 )

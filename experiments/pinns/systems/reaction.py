@@ -12,6 +12,7 @@ from experiments.pinns.problem import System
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 else:
     np = lazy_import("numpy")
 
@@ -54,6 +55,14 @@ def reference(c: Coefficients, x: np.ndarray, t: np.ndarray) -> np.ndarray:
     return start / (start + rest * np.exp(-c.rho * t))
 
 
+def gaussian_of(x: torch.Tensor) -> torch.Tensor:
+    return (-(((x - math.pi) / SPREAD) ** 2) / 2).exp()
+
+
+def ansatz(c: Coefficients, d: Any) -> tuple[Any, Any]:
+    return gaussian_of(d.x), d.t
+
+
 SYSTEM = System(
     title="Reaction",
     summary="Logistic growth at rate ρ from a Gaussian: steep fronts between 0 and 1",
@@ -69,4 +78,5 @@ SYSTEM = System(
     initial={"u": initial},
     periodic=("u",),
     reference=reference,
+    ansatz=ansatz,
 )

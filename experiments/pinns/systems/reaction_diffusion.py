@@ -11,6 +11,7 @@ from msgspec import Meta
 from engine.api import Spec, lazy_import
 from experiments.pinns.problem import System
 from experiments.pinns.systems import reaction
+from experiments.pinns.systems._kink import rounded
 from experiments.pinns.systems._splitting import Splitting
 
 if TYPE_CHECKING:
@@ -80,6 +81,14 @@ def reference(c: Coefficients, x: np.ndarray, t: np.ndarray) -> np.ndarray:
     return solution(c)(x, t)
 
 
+def ansatz(c: Coefficients, d: Any) -> tuple[Any, Any]:
+    """The Gaussian, the jump of its slope at the ends rounded off as diffusion does."""
+    start = reaction.gaussian_of(d.x)
+    ends = SYSTEM.axes["x"]
+    jump = 2 * math.pi / reaction.SPREAD**2 * math.exp(-((math.pi / reaction.SPREAD) ** 2) / 2)
+    return start + rounded(d.x, d.t, ends, jump, c.nu), d.t
+
+
 SYSTEM = System(
     title="Reaction-diffusion",
     summary="Logistic growth at rate ρ from a Gaussian, spread by diffusion at ν",
@@ -95,4 +104,5 @@ SYSTEM = System(
     initial={"u": initial},
     periodic=("u", "u_x"),
     reference=reference,
+    ansatz=ansatz,
 )
