@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,18 @@ _KEPT = 4
 """Descriptions in the cache: environments that share a home do not overwrite each other's."""
 
 
-class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """All that screens and the command line know of the science, as data."""
 
     tasks: dict[str, TaskDescription] = {}
-    suites: dict[str, dict[str, Suite]] = {}
-    """By key and scale."""
     broken: list[Broken] = []
+    encoded: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"{}"), name="suites")
+    """The suites, as JSON: they are thousands of runs, and few who ask what there is ask for them."""
+
+    @cached_property
+    def suites(self) -> dict[str, dict[str, Suite]]:
+        """By key and scale."""
+        return msgspec.json.decode(self.encoded, type=dict[str, dict[str, Suite]])
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 else:
     np = lazy_import("numpy")
 
-Arrays = Callable[[str], Mapping[str, Any]]
-"""The arrays that the run of an id stored last, by name; empty where it stored none."""
+Arrays = Callable[[str, Set[str]], Mapping[str, Any]]
+"""What the run of an id stored last of these arrays together, by name; empty where it stored no such."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +140,7 @@ def _profile(
     figure: SuiteFigure, group: Sequence[Any], rows: Sequence[Row], colour: int, arrays: Arrays
 ) -> Line | None:
     """Runs whose axis is another than the first one's are left out."""
-    stored = [found for row in rows if {figure.x, figure.value} <= (found := arrays(str(row.get("id")))).keys()]
+    stored = [found for row in rows if (found := arrays(str(row.get("id")), {figure.x, figure.value}))]
     if not stored:
         return None
     x = np.asarray(stored[0][figure.x], dtype=float)
@@ -158,9 +158,7 @@ def _profile(
 
 def _panel(figure: SuiteFigure, group: Sequence[Any], rows: Sequence[Row], arrays: Arrays) -> Panel | None:
     for row in rows:
-        found = arrays(str(row.get("id")))
-        if {figure.x, figure.y, figure.value} <= found.keys():
-            axes = (np.asarray(found[axis], dtype=float) for axis in (figure.x, figure.y))
-            x, y = axes
-            return Panel(label=_named(figure, group), x=x, y=y, z=np.asarray(found[figure.value], dtype=float))
+        if found := arrays(str(row.get("id")), {figure.x, figure.y, figure.value}):
+            x, y, z = (np.asarray(found[name], dtype=float) for name in (figure.x, figure.y, figure.value))
+            return Panel(label=_named(figure, group), x=x, y=y, z=z)
     return None

@@ -5,7 +5,7 @@ Everything in it follows from the runs that are there; it says which are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -71,15 +71,12 @@ def _stated(state: SuiteState) -> list[str]:
 def drawings(client: Client, state: SuiteState) -> list[Drawing]:
     """The figures of a suite, those left out of which there is nothing to draw yet."""
 
-    def arrays(run: str) -> Mapping[str, Any]:
-        if run not in known:
-            report = client.report(run)
-            known[run] = {}
-            for stored in report.fields:
-                known[run] |= report.arrays_of(stored)
-        return known[run]
+    def arrays(run: str, names: Set[str]) -> Mapping[str, Any]:
+        report = client.report(run)
+        having = (stored for stored in reversed(report.fields) if names <= stored["arrays"].keys())
+        newest = next(having, None)
+        return report.arrays_of(newest) if newest else {}
 
-    known: dict[str, dict[str, Any]] = {}
     made = [drawing(figure, suite_rows(state, figure.runs), arrays) for figure in state.suite.figures]
     return [each for each in made if not each.is_empty]
 

@@ -168,7 +168,8 @@ def catalogue() -> Catalogue:
     _, descriptions, broken = tasks.tasks()
     suites, broken_suites = tasks.suites()
     everything = dict.fromkeys([*broken, *broken_suites, *broken_files()])
-    return Catalogue(tasks=descriptions, suites=suites, broken=list(everything))
+    encoded = msgspec.Raw(msgspec.json.encode(suites))
+    return Catalogue(tasks=descriptions, encoded=encoded, broken=list(everything))
 
 
 Question = tuple[str, dict[str, Any], dict[str, list[Reference]]]

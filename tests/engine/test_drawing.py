@@ -22,7 +22,7 @@ ROWS = [
 ]
 
 
-def nothing(run):
+def nothing(run, names):
     return {}
 
 
@@ -52,7 +52,7 @@ def test_profiles_are_the_median_of_what_runs_stored():
     stored = {"a": [1.0, 2.0], "b": [3.0, 6.0], "d": [5.0, 5.0]}
     figure = SuiteFigure(title="t", kind="profiles", runs="", x="t", value="error_t", series=("method",))
 
-    def arrays(run):
+    def arrays(run, names):
         return {"t": np.array([0.0, 1.0]), "error_t": np.array(stored[run])} if run in stored else {}
 
     regular, curriculum = drawing(figure, ROWS, arrays).lines
@@ -63,7 +63,7 @@ def test_profiles_are_the_median_of_what_runs_stored():
 def test_maps_are_a_panel_a_combination_of_the_first_run_that_has_one():
     figure = SuiteFigure(title="t", kind="maps", runs="", x="p", y="q", value="landscape", series=("beta",))
 
-    def arrays(run):
+    def arrays(run, names):
         axis = np.linspace(-1, 1, 3)
         return {"p": axis, "q": axis, "landscape": np.full((3, 3), ord(run))} if run in "bc" else {}
 
@@ -82,7 +82,7 @@ def test_a_figure_is_drawn_as_svg_and_png_the_same_each_time(kind):
     pytest.importorskip("matplotlib")
     figure = SuiteFigure(title="T & <t>", kind=kind, runs="", x="beta", y="q", value="rel_l2", series=("method",))
 
-    def arrays(run):
+    def arrays(run, names):
         axis = np.linspace(-1, 1, 3)
         return {"beta": axis, "q": axis, "rel_l2": np.exp(axis[:, None] + axis)}
 
