@@ -155,7 +155,7 @@ class Feed(threading.Thread):
         changed |= self._hold(self._trends(client))
         if changed or removed or first:
             self._post(RunsChanged(changed, removed, complete=first))
-        if self._pending or first:
+        if client.catalog.shelves_changed() or first:
             self._post(ShelfChanged(tuple(client.datasets()), tuple(client.models())))
         self._complete = True
         self._pending.clear()

@@ -137,6 +137,8 @@ ROWS = (
     ),
     Row("compare.export", ("e",), "export", _RUN, footer=45, help="table and curves, to a file"),
     Row("datasets.new", ("n",), "new", _RUN, footer=70, help="generate a dataset"),
+    Row("datasets.fields", ("f",), "fields", _VIEW, footer=60, help="source and solution of a sample, then the next"),
+    Row("datasets.verify", ("V",), "verify", _RUN, footer=50, help="read the file to its end and solve samples again"),
     Row("datasets.filter", ("/",), "filter", _FIND, footer=40),
     Row("datasets.export", ("e",), "export", _RUN, footer=35),
     Row("datasets.copy", ("y",), "copy", _RUN, help="copy the path"),

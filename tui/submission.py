@@ -117,4 +117,6 @@ def _run(run: Run) -> Option:
 
 def _dataset(shelved: Shelved) -> Option:
     facts = " · ".join(f"{name} {value_text(value)}" for name, value in parted(shelved.facts)[0].items())
-    return Option(shelved.name, size(shelved.size), facts, notes=f"made by {shelved.run}")
+    return Option(
+        shelved.name, size(shelved.size), facts, notes=f"made by {shelved.run}" if shelved.run else "imported"
+    )

@@ -194,6 +194,10 @@ class Catalog:
             raise UnknownName(f"{kind}: required the name of a {kind} that exists, got {name!r}; {hint}")
         return item
 
+    def shelves_changed(self) -> bool:
+        """Whether anything was put on a shelf, taken off or noted of it since the last call."""
+        return bool(self._journal.take_changes(_SHELF))
+
     def unshelve(self, kind: str, name: str) -> None:
         """Takes a name off the shelf; its file is left alone. Raises UnknownName."""
         with self.lock():

@@ -101,7 +101,11 @@ class ShelfScreen(FeedScreen):
 
     def _describe(self, name: str | None) -> None:
         item = next((item for item in self.items() if item.name == name), None)
-        self.query_one(Lines).set_lines(list(_described(item)) if item else [])
+        self.query_one(Lines).set_lines(list(_described(item, self.facts(item))) if item else [])
+
+    def facts(self, item: Shelved) -> dict[str, Any]:
+        """What is shown of the one under the cursor."""
+        return parted(item.facts)[0]
 
     def action_filter(self) -> None:
         self.query_one(FilterBar).start()
@@ -117,9 +121,10 @@ class ShelfScreen(FeedScreen):
             clipboard.copy(self.app, str(self.sciml.client.home.folder / table.record(table.cursor).path))
 
 
-def _described(item: Shelved) -> Iterator[Line]:
-    yield [(text.shown(item.name), "strong"), (f"  {text.size(item.size)}  made by {item.run}", "muted")]
-    for key, value in parted(item.facts)[0].items():
+def _described(item: Shelved, facts: dict[str, Any]) -> Iterator[Line]:
+    made = f"made by {item.run}" if item.run else "imported"
+    yield [(text.shown(item.name), "strong"), (f"  {text.size(item.size)}  {made}", "muted")]
+    for key, value in facts.items():
         yield [(f"{text.shown(key):<18}  ", "muted"), (text.shown(text.setting(value)), "")]
     yield [(f"{'file':<18}  ", "muted"), (text.shown(item.path), "")]
     yield [(f"{'sha256':<18}  ", "muted"), (item.sha256, "")]
