@@ -18,7 +18,7 @@ import torch
 from engine.api import Diverged, Reporter, State
 from experiments.operators.adam import Adam
 from experiments.operators.batches import Batches, Examples
-from experiments.operators.metrics import relative_l2, squared_error
+from experiments.operators.metrics import geometric_mean, relative_l2, squared_error
 from experiments.operators.normalise import Inputs
 from experiments.operators.training import Training
 
@@ -29,7 +29,11 @@ Parameters = dict[str, torch.Tensor]
 Forward = Callable[[Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]
 """(parameters, varying, constant) -> predicted fields; see `FieldModel.forward`."""
 
-LOSSES = {"squared": squared_error, "relative": relative_l2}
+LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "squared": lambda predicted, target: squared_error(predicted, target).mean(),
+    "relative": lambda predicted, target: relative_l2(predicted, target).mean(),
+    "geometric": lambda predicted, target: geometric_mean(relative_l2(predicted, target)),
+}
 
 
 @torch.no_grad()
@@ -110,7 +114,7 @@ class Trainer:
         lr = self._training.rate(self.step)
         varying, constant, target, _ = self._batches.of(self.step)
         predicted = self._stepping(self.parameters, varying, constant)
-        loss = LOSSES[self._training.loss](predicted, target).mean()
+        loss = LOSSES[self._training.loss](predicted, target)
         loss.backward()
         if self._training.clip:
             torch.nn.utils.clip_grad_norm_(self._trained.values(), self._training.clip)

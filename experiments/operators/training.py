@@ -36,8 +36,11 @@ class Training(Spec, frozen=True, kw_only=True):
     clip: Annotated[float, Meta(ge=0, description="Gradients are scaled to at most this norm in all; 0: never")] = 0.0
     weight_decay: Annotated[float, Meta(ge=0, description="Decoupled weight decay: above 0 it is AdamW")] = 0.0
     loss: Annotated[
-        Literal["squared", "relative"],
-        Meta(description="Of an example, averaged over the batch: sum of squared errors, or relative L2 error"),
+        Literal["squared", "relative", "geometric"],
+        Meta(
+            description="Of the examples of a step: mean sum of squared errors, mean relative L2 error, or the "
+            "geometric mean of the latter, in which hard examples drown easy ones no more"
+        ),
     ] = "squared"
     validations: Annotated[int, Meta(ge=1, description="How often the weights are judged on the validation set")] = 20
 

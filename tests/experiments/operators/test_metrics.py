@@ -40,6 +40,17 @@ def test_errors_are_what_numpy_makes_of_their_formulas(fields: tuple[torch.Tenso
             assert found[name][sample].item() == pytest.approx(value, rel=1e-12)
 
 
+def test_a_geometric_mean_moves_every_error_by_the_same_share() -> None:
+    errors = torch.tensor([0.5, 0.02, 0.1], dtype=torch.float64, requires_grad=True)
+    mean = metrics.geometric_mean(errors)
+    assert mean.item() == pytest.approx(0.1)
+    (gradient,) = torch.autograd.grad(mean, errors)
+    assert torch.allclose(gradient * errors.detach(), mean.detach() / 3)
+    exact = torch.tensor([0.0, 0.1], requires_grad=True)
+    (gradient,) = torch.autograd.grad(metrics.geometric_mean(exact), exact)
+    assert gradient.isfinite().all()
+
+
 def test_zero_scores_a_relative_error_of_one_and_the_mean_a_vrmse_of_one(
     fields: tuple[torch.Tensor, torch.Tensor],
 ) -> None:

@@ -154,9 +154,10 @@ def test_what_is_to_be_frozen_must_be_there_and_leave_something_to_train() -> No
         frozen(("blocks", "lift", "hidden"), names)
 
 
-def test_it_learns(trainer: Callable[..., Trainer], tmp_path: Path) -> None:
+@pytest.mark.parametrize("loss", ["relative", "geometric"])
+def test_it_learns(trainer: Callable[..., Trainer], tmp_path: Path, loss: str) -> None:
     recorder = Recorder(tmp_path)
-    made = trainer(steps=150, batch=20, loss="relative")
+    made = trainer(steps=150, batch=20, loss=loss)
     made.run(recorder)
     assert recorder.points[0][1]["validation_rel_l2"] > 0.9
     assert made.best_error < 0.5
