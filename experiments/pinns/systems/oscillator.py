@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
@@ -66,6 +66,10 @@ def reference(c: Coefficients, t: np.ndarray) -> np.ndarray:
     return np.exp(-slow * t) * (1 + slow * decayed)
 
 
+def ansatz(c: Coefficients, d: Any) -> tuple[Any, Any]:
+    return 1 + 0 * d.t, d.t**2
+
+
 SYSTEM = System(
     title="Damped oscillator",
     summary="A mass on a spring, let go at rest: it swings, or creeps back where the damping is strong",
@@ -79,4 +83,5 @@ SYSTEM = System(
     linear=linear,
     initial={"u": displacement, "u_t": velocity},
     reference=reference,
+    ansatz=ansatz,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
@@ -64,6 +64,13 @@ def reference(c: Coefficients, x: np.ndarray, t: np.ndarray) -> np.ndarray:
     return np.sin(first * x) * np.cos(first * c.speed * t) + 0.5 * np.sin(second * x) * np.cos(second * c.speed * t)
 
 
+def ansatz(c: Coefficients, d: Any) -> tuple[Any, Any]:
+    """The initial shape at rest; its upper end moves where the second mode has no whole number of half waves."""
+    shape = (math.pi * d.x).sin() + 0.5 * (c.beta * math.pi * d.x).sin()
+    moved = 0.5 * sine_of_half_waves(c.beta) * ((c.beta * math.pi * c.speed * d.t).cos() - 1)
+    return shape + d.x * moved, d.t**2 * d.x * (1 - d.x)
+
+
 SYSTEM = System(
     title="Wave",
     summary="A string with a slow and a fast mode, the fast one of β half waves",
@@ -78,4 +85,5 @@ SYSTEM = System(
     initial={"u": initial, "u_t": at_rest},
     boundary={"u": (lower, upper)},
     reference=reference,
+    ansatz=ansatz,
 )
