@@ -54,7 +54,7 @@ class _Placed(NamedTuple):
     target: torch.Tensor
 
 
-class _Piece:
+class Piece:
     """Some of the collocation points, and behind them the points of conditions, laid out in columns."""
 
     point_weights: torch.Tensor | None = None
@@ -104,10 +104,10 @@ class Fused:
     """Loss and gradient by the passes of `derivatives`, block after block."""
 
     def __init__(self, network: Network, problem: Problem, plan: Plan) -> None:
-        self._problem, self._plan = problem, plan
+        self.network, self.problem, self._plan = network, problem, plan
         self._weights = Weights(network.spec, network.inputs, network.dtype, network.device)
         self._pieces = [
-            _Piece(network, plan, chunk, () if i else problem.conditions)
+            Piece(network, plan, chunk, () if i else problem.conditions)
             for i, chunk in enumerate(network.blocks(problem.collocation))
         ]
         if problem.point_weights is not None:
@@ -125,7 +125,7 @@ class Fused:
     def __call__(self, flat: torch.Tensor) -> Evaluation:
         with torch.no_grad():
             self._weights.load(flat)
-            terms, weighted = dict.fromkeys(self._problem.terms, 0.0), 0.0
+            terms, weighted = dict.fromkeys(self.problem.terms, 0.0), 0.0
             for piece in self._pieces:
                 piece.forward()
                 residual = self._residual(piece)
@@ -134,18 +134,18 @@ class Fused:
                 for placed in piece.placed:
                     terms[placed.condition.term] += self._condition(piece, placed)
                 piece.backward()
-            loss = self._problem.loss({**terms, "residual": weighted})
+            loss = self.problem.loss({**terms, "residual": weighted})
             return Evaluation(loss, self._weights.collected(), terms)
 
-    def _residual(self, piece: _Piece) -> _MeanSquare:
+    def _residual(self, piece: Piece) -> _MeanSquare:
         """The part of the mean square residual that these points make; its derivatives go into the seed."""
-        block, inside, count = piece.block, piece.inside, len(self._problem.collocation)
+        block, inside, count = piece.block, piece.inside, len(self.problem.collocation)
         arguments = {name: block.part(piece.output, c)[:inside] for name, c in self._read.items()}
         nonlinear = self._nonlinear(arguments, piece.points[:inside])
         residual = piece.output.new_zeros(inside) if nonlinear is None else nonlinear.detach().clone()
         for c, factor in self._plan.linear:
             residual.add_(block.part(piece.output, c)[:inside], alpha=factor)
-        seed = residual * (2 * self._problem.weights["residual"] / count)
+        seed = residual * (2 * self.problem.weights["residual"] / count)
         if piece.point_weights is not None:
             seed.mul_(piece.point_weights)
         for c, factor in self._plan.linear:
@@ -162,23 +162,23 @@ class Fused:
 
     def _nonlinear(self, arguments: dict[str, torch.Tensor], points: torch.Tensor) -> torch.Tensor | None:
         """The nonlinear part of the residual; `arguments` become leaves to differentiate it by."""
-        system = self._problem.system
+        system = self.problem.system
         if system.nonlinear is None:
             return None
         for name, values in arguments.items():
             arguments[name] = values.detach().requires_grad_()
         axes = {axis: points[:, i] for axis, i in self._read_axes.items()}
         with torch.enable_grad():
-            found: torch.Tensor = system.nonlinear(self._problem.coefficients, SimpleNamespace(**arguments, **axes))
+            found: torch.Tensor = system.nonlinear(self.problem.coefficients, SimpleNamespace(**arguments, **axes))
         return found
 
-    def _condition(self, piece: _Piece, placed: _Placed) -> float:
+    def _condition(self, piece: Piece, placed: _Placed) -> float:
         values, seeds = (piece.block.part(row, placed.channel) for row in (piece.output, piece.seed))
         difference = values[placed.at] - placed.target
         if placed.minus is not None:
             difference -= values[placed.minus]
         count = len(difference)
-        seed = difference * (2 * self._problem.weights[placed.condition.term] / count)
+        seed = difference * (2 * self.problem.weights[placed.condition.term] / count)
         seeds[placed.at].add_(seed)
         if placed.minus is not None:
             seeds[placed.minus].sub_(seed)

@@ -99,7 +99,7 @@ class Pinn:
             except Exception as error:  # noqa: BLE001  whatever it is, it is this one's: the others are trained
                 yield i, error
         places = list(trainings)
-        for place, raised in pack.train(list(trainings.values())):
+        for place, raised in pack.train(list(trainings.values()), at_once=reporters[0].device != "cpu"):
             yield places[place], raised
 
 

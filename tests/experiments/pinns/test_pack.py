@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from engine.api import Diverged, TaskError
 from engine.recorder import Recorder
 from experiments.pinns import configuration, pack, train
+from experiments.pinns.optimizers import Evaluation
 from experiments.pinns.task import TASK
 
 MANY: list[dict[str, Any]] = [
@@ -67,14 +69,62 @@ def test_each_training_of_a_pack_is_the_one_that_it_is_alone(
         assert member.figures["closures"] == alone.figures["closures"]
 
 
+def test_evaluated_at_once_each_takes_the_steps_that_it_takes_alone(
+    complete: Callable[..., dict[str, Any]],
+    run: Callable[..., Recorder],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Two shapes, one of which ends and changes as stages end, and what cannot be evaluated at once."""
+    rising = {"strategy": "curriculum", "strategy.start": 1.0, "strategy.step": 1.0, "strategy.closures": 12}
+    many: list[dict[str, Any]] = [
+        *({"beta": beta, **rising, "optimizer.closures": closures} for beta, closures in ((2.0, 30), (3.0, 40))),
+        {"beta": 5.0, "optimizer": "lbfgs", "optimizer.closures": 30},
+        *({"system": "reaction", "rho": rho, "optimizer.closures": 25} for rho in (1.0, 2.0)),
+        {"beta": 1.0, "model.activation": "sin", "optimizer.closures": 20},
+    ]
+    sizes = []
+
+    class Watched(pack.Batch):
+        def __call__(self, flats: Sequence[torch.Tensor]) -> list[Evaluation]:
+            sizes.append(len(flats))
+            return super().__call__(flats)
+
+    monkeypatch.setattr(pack, "Batch", Watched)
+    recorders = [Recorder(tmp_path / str(i), seed=i) for i in range(len(many))]
+    for recorder in recorders:
+        recorder.folder.mkdir()
+    jobs = [configuration.read(complete(**params)) for params in many]
+    trainings = [train.Training(job, recorder) for job, recorder in zip(jobs, recorders, strict=True)]
+    assert dict(pack.train(trainings, at_once=True)) == dict.fromkeys(range(len(many)))
+    assert set(sizes) == {2, 3}
+    for i, (params, member) in enumerate(zip(many, recorders, strict=True)):
+        alone = run(params, seed=i)
+        assert member.figures["closures"] == alone.figures["closures"]
+        assert list(member.stages) == list(alone.stages)
+        for (step, ours), (same_step, theirs) in zip(member.points, alone.points, strict=True):
+            assert step == same_step and ours["closures"] == theirs["closures"]
+            assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-6)
+
+
+def test_networks_that_memory_does_not_hold_together_are_evaluated_in_parts(
+    complete: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pack, "MOST_BYTES", 1.0)
+    job = configuration.read(complete(**MANY[0]))
+    ended = dict(pack.train([train.Training(job, Recorder(tmp_path, seed=i)) for i in range(2)], at_once=True))
+    assert ended == {0: None, 1: None}
+
+
 def test_one_that_cannot_begin_leaves_the_others_alone(packed: Callable[..., Any]) -> None:
     recorders, ended = packed([{"beta": 1.0, "init": "r0404"}, MANY[0]])
     assert isinstance(ended[0], TaskError)
     assert ended[1] is None and recorders[1].figures["closures"] == 40
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 def test_one_that_diverges_or_has_a_fault_leaves_the_others_alone(
-    complete: Callable[..., dict[str, Any]], tmp_path: Path
+    complete: Callable[..., dict[str, Any]], tmp_path: Path, at_once: bool
 ) -> None:
     calls = 0
 
@@ -94,7 +144,7 @@ def test_one_that_diverges_or_has_a_fault_leaves_the_others_alone(
             ({"nonlinear": breaks_down}, {}, {"nonlinear": has_a_fault}), recorders, strict=True
         )
     ]
-    ended = dict(pack.train(trainings))
+    ended = dict(pack.train(trainings, at_once=at_once))
     assert isinstance(ended[0], Diverged) and len(recorders[0].points) == ended[0].step
     assert isinstance(ended[2], ZeroDivisionError)
     assert ended[1] is None and recorders[1].figures["closures"] == 50

@@ -1,0 +1,109 @@
+"""Many networks evaluated at once: each gets what it would get alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from engine.api import discover
+from experiments.pinns.batched import Batch, Part
+from experiments.pinns.network import Network
+from experiments.pinns.objective import Fused, objective
+from experiments.pinns.problem import Problem, System
+
+Make = Callable[..., Any]
+SYSTEMS: dict[str, System] = discover("experiments.pinns.systems", "SYSTEM")[0]
+
+
+@pytest.fixture
+def problems_of(problem_of: Make) -> Callable[..., list[Problem]]:
+    """Three problems of one shape, which share nothing else: coefficients, points, weights of terms and of points."""
+
+    def make(system: System, *, weighted: bool = False) -> list[Problem]:
+        found = []
+        for i in range(3):
+            default = system.coefficients()
+            values = {name: value * (1 + 0.1 * i) for name, value in msgspec.structs.asdict(default).items()}
+            problem = problem_of(system, msgspec.structs.replace(default, **values))
+            rng = np.random.default_rng(i)
+            found.append(
+                msgspec.structs.replace(
+                    problem,
+                    collocation=rng.permuted(problem.collocation, axis=0),
+                    weights={name: weight * (1 + i) for name, weight in problem.weights.items()},
+                    point_weights=rng.random(len(problem.collocation)) if weighted else None,
+                )
+            )
+        return found
+
+    return make
+
+
+def require_same(network: Network, problems: list[Problem], flats: list[torch.Tensor]) -> None:
+    parts = [Part(network, problem) for problem in problems]
+    assert len({part.shape for part in parts}) == 1
+    for found, problem, flat in zip(Batch(parts)(flats), problems, flats, strict=True):
+        alone = objective(network, problem)
+        assert isinstance(alone, Fused)
+        expected = alone(flat)
+        assert float((found.gradient - expected.gradient).norm() / expected.gradient.norm()) < 1e-13
+        assert found.loss == pytest.approx(expected.loss, rel=1e-13)
+        assert found.terms == pytest.approx(dict(expected.terms), rel=1e-12)
+        assert list(found.terms) == list(expected.terms)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_each_gets_the_loss_and_the_gradient_that_it_gets_alone(
+    name: str, network_of: Make, weights_of: Make, problems_of: Make
+) -> None:
+    system = SYSTEMS[name]
+    network = network_of(axes=len(system.axes))
+    require_same(network, problems_of(system), [weights_of(network, seed) for seed in range(3)])
+
+
+def test_points_have_weights_of_their_own(network_of: Make, weights_of: Make, problems_of: Make) -> None:
+    network = network_of()
+    flats = [weights_of(network, seed) for seed in range(3)]
+    require_same(network, problems_of(SYSTEMS["reaction"], weighted=True), flats)
+
+
+def test_an_evaluation_is_not_overwritten_by_the_next(network_of: Make, weights_of: Make, problems_of: Make) -> None:
+    network = network_of()
+    batch = Batch([Part(network, problem) for problem in problems_of(SYSTEMS["convection"])])
+    flats = [weights_of(network, seed) for seed in range(3)]
+    first = batch(flats)
+    kept = [evaluation.gradient.clone() for evaluation in first]
+    batch([2 * flat for flat in flats])
+    assert all(torch.equal(evaluation.gradient, before) for evaluation, before in zip(first, kept, strict=True))
+
+
+def test_a_loss_that_is_not_finite_is_one_networks_alone(network_of: Make, weights_of: Make, problems_of: Make) -> None:
+    network = network_of()
+    batch = Batch([Part(network, problem) for problem in problems_of(SYSTEMS["convection"])])
+    flats = [weights_of(network, seed) for seed in range(3)]
+    expected = batch(flats)
+    found = batch([flats[0], flats[1] * float("nan"), flats[2]])
+    assert np.isnan(found[1].loss)
+    for i in (0, 2):
+        assert found[i].loss == expected[i].loss and torch.equal(found[i].gradient, expected[i].gradient)
+
+
+def test_other_points_conditions_precision_or_models_make_another_shape(network_of: Make, problem_of: Make) -> None:
+    system = SYSTEMS["convection"]
+    c = system.coefficients()
+    shape = Part(network_of(), problem_of(system, c)).shape
+    others = [
+        Part(network_of(), problem_of(system, c, points=151)),
+        Part(network_of(), problem_of(system, c, n_initial=21)),
+        Part(network_of(dtype=torch.float32), problem_of(system, c)),
+        Part(network_of(width=8), problem_of(system, c)),
+        Part(network_of(), problem_of(SYSTEMS["reaction"], SYSTEMS["reaction"].coefficients())),
+    ]
+    assert len({shape, *(other.shape for other in others)}) == 6
+    with pytest.raises(ValueError, match="required a plain tanh MLP"):
+        Part(network_of(activation="sin"), problem_of(system, c))
