@@ -121,7 +121,7 @@ ROWS = (
     Row("run.vary", ("n",), "vary", _RUN, footer=38, help="new runs from this one's settings"),
     Row("run.export", ("e",), "export", _RUN, footer=35, help="this run, to a file"),
     Row("run.copy", ("y",), "copy", _RUN, help="copy the id"),
-    Row("run.next_sample", ("f",), "sample", _VIEW, help="the fields of another sample: best, worst, in the middle"),
+    Row("run.next_sample", ("f",), "sample", _VIEW, help="the fields of another sample, or the loss landscape"),
     Row("run.search", ("/",), "search", _FIND, help="search the log"),
     Row("run.next_tab", ("]",), "next tab", _SCREENS, footer=30),
     Row("run.previous_tab", ("[",), "previous tab", _SCREENS),

@@ -143,7 +143,7 @@ class RunScreen(FeedScreen):
 
     def _draw_fields(self, report: Report) -> None:
         stored = report.fields
-        newest = (stored[-1]["step"], stored[-1]["path"]) if stored else None
+        newest = (stored[-1]["step"], stored[-1]["sha256"]) if stored else None
         if newest is not None and newest != self._fields_shown:
             self._fields_shown = newest
             self.run_worker(lambda: self._load_fields(report, stored[-1]), thread=True, group="fields")

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 NAMES = ("predicted", "reference", "error")
 
+LANDSCAPE = "landscape"
+"""The loss over two directions in the space of the weights, where a run was asked for it."""
+
 
 class FieldsView(Container):
     """Three heatmaps; predicted and reference share their colours, the error has its own about zero.
@@ -48,7 +51,8 @@ class FieldsView(Container):
         """arrays: predicted, reference, error (rows, columns), those that there are; drawn with x to the right. Or
         all of them over `t` alone.
 
-        Where there are more under a prefix (`worst_error`), those are of another sample, for `next_sample`.
+        Where there are more under a prefix (`worst_error`), those are of another sample, for `next_sample`. A
+        `landscape` comes after them all.
         """
         self._arrays = arrays
         if self._sample not in self.samples:
@@ -64,8 +68,9 @@ class FieldsView(Container):
     @property
     def samples(self) -> list[str]:
         """The prefixes of what there is to see, that of the first sample being empty."""
-        found = (key for key, array in self._arrays.items() if array.ndim == 2)
-        return list(dict.fromkeys(key.removesuffix(name) for key in found for name in NAMES if _is(key, name)))
+        found = [key for key, array in self._arrays.items() if array.ndim == 2]
+        prefixes = dict.fromkeys(key.removesuffix(name) for key in found for name in NAMES if _is(key, name))
+        return [*prefixes, *([LANDSCAPE] if LANDSCAPE in found else [])]
 
     def next_sample(self) -> None:
         if samples := self.samples:
@@ -73,6 +78,10 @@ class FieldsView(Container):
             self._plot()
 
     def _plot(self) -> None:
+        if self._sample == LANDSCAPE:
+            for name, shown in zip(NAMES, (_landscape(self._arrays[LANDSCAPE]), None, None), strict=True):
+                self.query_one(f"#{name}", Heatmap).plot(shown)
+            return
         prefix = self._sample
         own = {name: self._arrays[prefix + name] for name in NAMES if prefix + name in self._arrays}
         words = f", {prefix.rstrip('_')}" if prefix else ""
@@ -93,6 +102,14 @@ class FieldsView(Container):
         if "error" in drawn:
             fields["error"] = Field("error", drawn["error"], colours="diverging", note=relative_error(drawn))
         return fields
+
+
+def _landscape(loss: np.ndarray) -> Field:
+    """On a logarithmic scale: around a minimum a loss spans decades."""
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Field("log10 of the loss", np.log10(loss), note="along its two sharpest directions")
 
 
 def _is(key: str, name: str) -> bool:

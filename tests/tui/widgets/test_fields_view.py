@@ -65,3 +65,18 @@ async def test_a_field_of_x_and_t_is_drawn_in_colours(app: Fields) -> None:
         await pilot.pause()
         assert (shown(app, Heatmap), shown(app, Chart)) == (["predicted", "reference", "error"], [])
         assert app.query_one("#error", Heatmap).field.note == "rel L2 1.0e-01"  # type: ignore[union-attr]
+
+
+async def test_the_landscape_of_the_loss_comes_after_the_fields_on_a_logarithmic_scale(app: Fields) -> None:
+    async with app.run_test(size=(60, 24)) as pilot:
+        view = app.query_one(FieldsView)
+        view.show({**solution((20, 30)), "landscape": np.array([[1e-4, 0.0], [1.0, 100.0]])})
+        assert view.samples == ["", "landscape"]
+        view.next_sample()
+        await pilot.pause()
+        drawn = app.query_one("#predicted", Heatmap).field
+        assert drawn is not None
+        assert (drawn.title, drawn.values[0, 0], drawn.values[1, 1]) == ("log10 of the loss", -4.0, 2.0)
+        assert app.query_one("#reference", Heatmap).field is None
+        view.next_sample()
+        assert app.query_one("#predicted", Heatmap).field.title == "predicted"  # type: ignore[union-attr]
