@@ -36,7 +36,7 @@ def _inlined(value: Any, definitions: Mapping[str, Any]) -> Any:
             rest = {k: v for k, v in value.items() if k != "$ref"}
             return {**_inlined(definitions[value["$ref"].rsplit("/", 1)[1]], definitions), **rest}
         return {k: _inlined(v, definitions) for k, v in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):  # a default may be a tuple
         return [_inlined(v, definitions) for v in value]
     return value
 

@@ -136,7 +136,8 @@ def _check_memory(chosen: Configuration) -> list[Problem]:
 
 def _seconds_per_closure(chosen: Configuration) -> float:
     """On one CPU core of 2024: about 30 Gflop/s in products, and memory read and written twice for dense methods."""
-    columns = chosen.points.points * (1 + len(chosen.system.derivatives(chosen.coefficients)))
+    batch = chosen.optimizer.batch(chosen.optimizer_settings) or chosen.points.points
+    columns = min(batch, chosen.points.points) * (1 + len(chosen.system.derivatives(chosen.coefficients)))
     products = 6 * columns * chosen.size / 3e10
     return 3e-4 + 1.5 * products + chosen.optimizer.memory(chosen.optimizer_settings, chosen.size) / 2e10
 

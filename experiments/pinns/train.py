@@ -20,6 +20,7 @@ from experiments.pinns import ansatz, diagnosis, observations, weights
 from experiments.pinns.configuration import Configuration
 from experiments.pinns.derivatives import Map
 from experiments.pinns.formulation import Formulation
+from experiments.pinns.memory import enough_memory
 from experiments.pinns.monitor import SHARE, Monitor, doubts
 from experiments.pinns.network import Network, derivatives
 from experiments.pinns.objective import Objective
@@ -47,7 +48,9 @@ class Asked(NamedTuple):
     point: torch.Tensor
 
     def answer(self) -> Evaluation:
-        return self.function(self.point)
+        """Raises TaskError where memory does not suffice."""
+        with enough_memory():
+            return self.function(self.point)
 
 
 T = TypeVar("T")
@@ -122,7 +125,11 @@ class Training:
             return
 
     def evaluations(self) -> Evaluations[None]:
-        """The run as the evaluations that it asks for, one at a time. Raises Diverged."""
+        """The run as the evaluations that it asks for, one at a time. Raises Diverged, TaskError."""
+        with enough_memory():
+            yield from self._evaluations()
+
+    def _evaluations(self) -> Evaluations[None]:
         if state := self._reporter.resume():
             self._restore(state)
         self._monitor.start(self._counts.seconds, self._counts.monitored)

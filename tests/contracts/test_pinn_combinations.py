@@ -35,11 +35,17 @@ SMALL = {
     "optimizer.target": 0,
     "resample_every": 2,
 }
-EVERY: dict[str, dict[str, Any]] = {"gradient_norm": {"balancing.every": 3}}
+EVERY: dict[str, dict[str, Any]] = {
+    "gradient_norm": {"balancing.every": 3},
+    "causal": {"strategy.every": 3},
+    "adam": {"optimizer.batch": 5},
+    "sgd": {"optimizer.batch": 5},
+}
 """What changes while a network trains does so within these few iterations."""
 TWO_STAGES: dict[str, dict[str, Any]] = {
     "curriculum": {"strategy.closures": 12, "strategy.target": 0},
     "adaptive": {"strategy.closures": 12, "strategy.target": 1e-9, "strategy.lost": 1e12},
+    "causal": {"strategy.closures": 12, "strategy.epsilon": "1,10"},
     "seq2seq": {"strategy.closures": 12, "strategy.target": 0, "strategy.window": 0.5},
 }
 """Settings that make two stages of a strategy; one that is not named here is run as it is."""

@@ -1,4 +1,4 @@
-"""Adam on the full batch: one evaluation an iteration, no line search."""
+"""Adam: one evaluation an iteration, of all collocation points or of a batch of them; no line search."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from engine.api import Spec
-from experiments.pinns.optimizers import Evaluation, Optimizer, Steps, Stop, to_array, to_tensor
+from experiments.pinns.optimizers import Optimizer, to_array, to_tensor
+from experiments.pinns.optimizers._first_order import Batch, FirstOrder, Tolerance
 
 if TYPE_CHECKING:
     import torch
@@ -24,37 +25,19 @@ class Settings(Spec, frozen=True, kw_only=True):
         0.999
     )
     epsilon: Annotated[float, Meta(gt=0, description="Added to the root of the mean square")] = 1e-8
-    tolerance_gradient: Annotated[
-        float, Meta(ge=0, description="A stage ends once no component of the gradient is larger")
-    ] = 1e-9
+    batch: Batch = 0
+    tolerance_gradient: Tolerance = 1e-9
 
 
-class Adam:
-    """The means are kept from stage to stage; the iterate is the last one, not the best."""
+class Adam(FirstOrder):
+    """The means are kept from stage to stage."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.tolerance_gradient)
         self._settings = settings
-        self.x: torch.Tensor
-        self.at: Evaluation
         self._mean: torch.Tensor | None = None
         self._square: torch.Tensor | None = None
         self._count = 0
-
-    def begin(self, x: torch.Tensor) -> Steps[None]:
-        self.x = x
-        self.at = yield x
-
-    def renew(self) -> Steps[None]:
-        yield from self.begin(self.x)
-
-    def iterate(self, budget: int) -> Steps[Stop | None]:
-        if not math.isfinite(self.at.loss):
-            return Stop.NOT_FINITE
-        if float(self.at.gradient.abs().max()) <= self._settings.tolerance_gradient:
-            return Stop.GRADIENT
-        self.x = self._step()
-        self.at = yield self.x
-        return None if math.isfinite(self.at.loss) else Stop.NOT_FINITE
 
     def _step(self) -> torch.Tensor:
         """The next iterate, by the operations of torch.optim.Adam."""
@@ -71,17 +54,13 @@ class Adam:
     def state(self) -> dict[str, Any]:
         means = {"mean": self._mean, "square": self._square}
         return {
-            "x": to_array(self.x),
-            "loss": self.at.loss,
-            "gradient": to_array(self.at.gradient),
-            "terms": dict(self.at.terms),
+            **super().state(),
             "count": self._count,
             **{name: None if mean is None else to_array(mean) for name, mean in means.items()},
         }
 
     def restore(self, state: Mapping[str, Any], like: torch.Tensor) -> None:
-        self.x = to_tensor(state["x"], like)
-        self.at = Evaluation(float(state["loss"]), to_tensor(state["gradient"], like), dict(state["terms"]))
+        super().restore(state, like)
         self._count = int(state["count"])
         self._mean, self._square = (
             None if state[name] is None else to_tensor(state[name], like) for name in ("mean", "square")
@@ -94,9 +73,10 @@ def memory(settings: Settings, size: int) -> float:
 
 OPTIMIZER = Optimizer(
     title="Adam",
-    summary="Adam on the full batch: one evaluation an iteration, for a start far from any minimum",
+    summary="Adam, on batches of points if wished: one evaluation an iteration, for a start far from any minimum",
     source="Kingma and Ba 2015 (ICLR)",
     settings=Settings,
     make=Adam,
     memory=memory,
+    batch=lambda settings: settings.batch,
 )

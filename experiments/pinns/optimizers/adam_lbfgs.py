@@ -24,8 +24,14 @@ class AdamLBFGS:
     """What a stage may take in all is what its first iteration is offered. Means and pairs are kept between stages."""
 
     def __init__(self, chosen: Settings) -> None:
-        rates = {"learning_rate": chosen.adam_learning_rate, "beta1": chosen.beta1, "beta2": chosen.beta2}
-        self._adam = adam.Adam(adam.Settings(**rates, tolerance_gradient=chosen.tolerance_gradient))
+        self._adam = adam.Adam(
+            adam.Settings(
+                learning_rate=chosen.adam_learning_rate,
+                beta1=chosen.beta1,
+                beta2=chosen.beta2,
+                tolerance_gradient=chosen.tolerance_gradient,
+            )
+        )
         self._lbfgs = lbfgs.LBFGS(chosen)
         self._share = chosen.share
         self._left: int | None = None

@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from engine.api import Diverged
+from engine.api import Diverged, TaskError
 from engine.recorder import Recorder
-from experiments.pinns import configuration, train
+from experiments.pinns import configuration, formulation, train
 
 Run = Callable[..., Recorder]
 BUDGET = {"optimizer.closures": 100}
@@ -283,6 +283,51 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(
         train.Training(broken, recorder).run()
     assert raised.value.step == len(recorder.points)
     assert all(math.isfinite(values["loss"]) for _, values in recorder.points)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        MemoryError(),
+    ],
+    ids=["cuda", "cpu", "numpy"],
+)
+@pytest.mark.parametrize("at", [1, 5])
+def test_memory_that_runs_out_is_said_with_what_to_lower(
+    run: Run, monkeypatch: pytest.MonkeyPatch, at: int, error: Exception
+) -> None:
+    """Where an evaluation is prepared or made."""
+    real = formulation.objective
+
+    def fails(network: Any, problem: Any) -> Any:
+        function, calls = real(network, problem), 0
+        if at == 1:
+            raise error
+
+        def evaluate(flat: torch.Tensor) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == at:
+                raise error
+            return function(flat)
+
+        return evaluate
+
+    monkeypatch.setattr(formulation, "objective", fails)
+    with pytest.raises(TaskError, match=r"out of memory: .*lower points.*model\.width") as raised:
+        run({"beta": 1.0, "optimizer.closures": 20})
+    assert raised.value.__cause__ is error
+
+
+def test_another_fault_stays_what_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(network: Any, problem: Any) -> Any:
+        raise RuntimeError("a shape is wrong")
+
+    monkeypatch.setattr(formulation, "objective", fails)
+    with pytest.raises(RuntimeError, match="a shape is wrong"):
+        run({"beta": 1.0})
 
 
 def test_single_precision_runs_in_single_precision(run: Run) -> None:

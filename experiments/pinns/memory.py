@@ -1,0 +1,36 @@
+"""Memory that runs out, said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from engine.api import TaskError, lazy_import
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy_import("torch")
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Raises TaskError where an allocation fails inside, on whatever device."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise _said(error) from error
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" not in str(error):
+            raise
+        raise _said(error) from error
+
+
+def _said(error: BaseException) -> TaskError:
+    got = (str(error).strip().splitlines() or ["none left"])[0]
+    hint = (
+        "lower points, model.width or model.depth, or optimizer.history; ssbfgs and ssbroyden need the square of the "
+        "parameters, optimizer=lbfgs does not"
+    )
+    return TaskError(f"out of memory: required what this run allocates, got {got} ({hint})")
