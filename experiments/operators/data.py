@@ -7,6 +7,7 @@ file can be opened and what was written is there, and the same recipe makes the 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
@@ -51,7 +52,7 @@ class Header(NamedTuple):
 
 
 def create(path: Path, recipe: Recipe, sizes: Sizes) -> None:
-    """A file with room for the samples. Raises OSError."""
+    """A file with room for the samples, which is taken from the disk at once. Raises OSError."""
     system = find(recipe.system)
     with h5py.File(path, "w") as file:
         file.attrs.update(_attributes(recipe, sizes, system))
@@ -63,6 +64,19 @@ def create(path: Path, recipe: Recipe, sizes: Sizes) -> None:
                 array = group.create_dataset(name, shape, dtype, dcpl=_with_room())
                 unknown = np.zeros(shape[1] if len(shape) == 2 else ())
                 array.attrs.update({**facts, **dict.fromkeys(STATISTICS if split == "train" else (), unknown)})
+
+    _reserve(path)
+
+
+def _reserve(path: Path) -> None:
+    file = os.open(path, os.O_WRONLY)
+    try:
+        os.posix_fallocate(file, 0, path.stat().st_size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that cannot promise any
+            raise
+    finally:
+        os.close(file)
 
 
 def _attributes(recipe: Recipe, sizes: Sizes, system: System) -> dict[str, Any]:

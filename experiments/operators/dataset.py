@@ -92,8 +92,9 @@ class DatasetTask:
         if state is None or not data.holds(path, recipe, sizes):
             state = {"done": 0, "seconds": 0.0}
             _require_room(path, recipe, sizes)
-            data.create(path, recipe, sizes)
         try:
+            if not state["done"]:
+                data.create(path, recipe, sizes)
             finished = _fill(path, recipe, sizes, making.chunk, state, reporter)
         except OSError as error:
             raise TaskError(

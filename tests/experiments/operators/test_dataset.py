@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 import torch
 
+from engine.api import Resources
+from engine.client import Client
 from engine.errors import TaskError
+from engine.paths import Home
 from engine.recorder import Recorder
 from engine.schema import complete
 from experiments.operators import data, generate
@@ -111,7 +117,10 @@ def test_a_killed_run_goes_on_to_the_same_file(made: Recorder, run: Run, tmp_pat
 FULL = """
 import json, pathlib, resource, signal, sys
 import torch
+from engine.api import Resources
+from engine.client import Client
 from engine.errors import TaskError
+from engine.paths import Home
 from engine.recorder import Recorder
 from experiments.operators.dataset import TASK
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -140,6 +149,50 @@ def test_where_nothing_more_can_be_written_it_says_so_and_can_go_on(made: Record
     assert 0 < state["done"] < 410
     resumed = run(TASK, SMALL, folder=folder, state=state)
     assert resumed.shelf["poisson-1-5-16x16"].sha256 == made.shelf["poisson-1-5-16x16"].sha256
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 8 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", folder], capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_run_whose_disk_fills_up_fails_with_one_message_and_goes_on_to_the_same_file(
+    made: Recorder, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, filler, write = Home(disk / "home").create(), disk / "filler", data.Writer.write
+
+    def fill_the_disk_first(writer: data.Writer, *given: Any) -> None:
+        with suppress(OSError), filler.open("ab") as file:
+            while file.write(bytes(1 << 12)):
+                file.flush()
+        write(writer, *given)
+
+    with Client(home) as client:
+        here = Resources(launcher="inline", gpus=0)
+        specs = client.plan("dataset", SMALL, resources=here)
+        monkeypatch.setattr(data.Writer, "write", fill_the_disk_first)
+        [full] = client.submit(specs)
+        assert full.status == "failed"
+        assert "no space left" in full.reason.lower() and "\n" not in full.reason
+        assert client.datasets() == []
+        monkeypatch.undo()
+        filler.unlink()
+        assert client.resume(full.id).status == "done"
+        assert client.datasets()[0].sha256 == made.shelf["poisson-1-5-16x16"].sha256
+
+
+def test_the_room_for_all_samples_is_taken_at_the_start(disk: Path, recipe_of: Callable[..., Recipe]) -> None:
+    before = shutil.disk_usage(disk).free
+    data.create(disk / "samples.h5", recipe_of(), data.Sizes(train=2500, validation=1, test=1))
+    assert before - shutil.disk_usage(disk).free > 2500 * 2 * 16 * 16 * 4
+    with pytest.raises(OSError, match="No space left"):
+        data.create(disk / "more.h5", recipe_of(), data.Sizes(train=2500, validation=1, test=1))
 
 
 def test_a_state_without_its_file_begins_again(made: Recorder, run: Run) -> None:

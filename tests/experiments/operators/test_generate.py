@@ -35,10 +35,13 @@ def test_samples_do_not_depend_on_the_portions_in_which_they_are_made(recipe_of:
     assert same(generate.Samples.joined(portions), whole)
 
 
-def test_no_source_is_shared_between_splits_ranges_and_seeds(recipe_of: RecipeOf) -> None:
+def test_no_source_is_shared_between_splits_ranges_seeds_and_systems(recipe_of: RecipeOf) -> None:
     sets = [generate.make(recipe_of(), split, 128) for split in ("train", "validation", "test")]
     sets += [generate.make(recipe_of(range=(5.0, 10.0)), "train", 128), generate.make(recipe_of(seed=1), "train", 128)]
+    for system in ("advection_diffusion", "helmholtz"):
+        sets.append(generate.make(recipe_of(system=system, range=(1.0, 5.0)), "train", 128))
     every = torch.cat([samples.source for samples in sets]).flatten(1)
+    every = every - every.mean(1, keepdim=True)  # which some systems take off
     apart = torch.cdist(every, every) + torch.eye(len(every)) * 1e9
     assert apart.min() > 0.05 * every.norm(dim=1).median()
 
@@ -136,3 +139,16 @@ def test_what_a_system_does_not_accept_is_drawn_again(
     (plugins / "none.py").write_text((plugins / "picky.py").read_text().replace("< 0.3", "< 0"))
     with pytest.raises(TaskError, match="required one of which none accepts samples, got none in 1:5"):
         generate.make(recipe_of(system="none"), "train", 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("system", systems()[0])
+@pytest.mark.parametrize("grid", [32, 128])
+def test_on_a_gpu_the_same_samples_are_made_to_rounding(recipe_of: RecipeOf, system: str, grid: int) -> None:
+    recipe = recipe_of(system=system, range=find(system).range["default"], grid=grid)
+    there, here = generate.make_block(recipe, "train", 0, "cuda"), generate.make_block(recipe, "train", 0)
+    assert there.solution.is_cuda
+    assert np.allclose(there.drawn, here.drawn)
+    for one, other in ((there.source, here.source), (there.solution, here.solution)):
+        assert (one.cpu() - other).norm() < 1e-5 * other.norm()

@@ -7,8 +7,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from engine.errors import TaskError
+from engine.recorder import Recorder
 from experiments.operators import data
 from experiments.operators.dataset import TASK
 from experiments.operators.recipe import Recipe, Sizes
@@ -152,3 +154,14 @@ def test_samples_to_look_at_are_no_finer_than_a_terminal(made: Path, recipe_of: 
     assert np.array_equal(arrays["coefficients"], read.coefficients)
     fine = data.made(tmp_path / "fine.h5", recipe_of(grid=256), Sizes(train=1, validation=1, test=1))
     assert TASK.preview(fine, 5)["source"].shape == (1, 128, 128)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("key", systems()[0])
+def test_what_a_gpu_made_is_sound(run: Callable[..., Recorder], key: str) -> None:
+    sizes = {"grid": "64", "samples": "70", "validation": "3", "test": "2"}
+    low, high = systems()[0][key].range["default"]
+    made = run(TASK, {"system": key, "range": f"{low:g}:{high:g}", **sizes}, device="cuda")
+    (artifact,) = made.shelf.values()
+    assert failed(artifact.path) == set()
