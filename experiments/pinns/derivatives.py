@@ -156,16 +156,29 @@ class Weights:
         self.matrices = mlp.matrices(spec, self.flat, inputs, 1)
         self.transposed = [matrix[:, :-1].T for matrix in self.matrices]
         self.gradients = mlp.matrices(spec, self.gradient, inputs, 1)
-        self._hidden = size - self.matrices[-1].numel()
+        self._hidden = sum(matrix.numel() for matrix in self.matrices[:-1])
+        self._factors: list[torch.Tensor] = []
+        """Of a factorised network, the factor exp(s) of each neuron's weights, by layer, as columns."""
+        if spec.factorised:
+            self._factors = [scale[:, None] for scale in mlp.scales(spec, self.flat, inputs, 1)]
+            self._slopes = mlp.scales(spec, self.gradient, inputs, 1)
 
     def load(self, flat: torch.Tensor) -> None:
         """Takes parameters, the hidden layers doubled, and clears the gradient."""
         self.flat.copy_(flat)
         self.flat[: self._hidden].mul_(2)
+        for factor, matrix in zip(self._factors, self.matrices, strict=False):
+            matrix[:, :-1].mul_(factor.exp_())
         self.gradient.zero_()
 
     def collected(self) -> torch.Tensor:
         """The gradient by the parameters that were loaded, as a new tensor."""
+        if self._factors:
+            for factor, slope, matrix, gradient in zip(
+                self._factors, self._slopes, self.matrices, self.gradients, strict=True
+            ):
+                torch.sum(gradient[:, :-1] * matrix[:, :-1], dim=1, out=slope)
+                gradient[:, :-1].mul_(factor)
         gradient = self.gradient.clone()
         gradient[: self._hidden].mul_(2)
         return gradient

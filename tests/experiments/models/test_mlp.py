@@ -51,3 +51,25 @@ def test_weights_are_drawn_as_those_of_linear_layers() -> None:
 def test_the_generator_decides_the_weights() -> None:
     one, same, other = (mlp.initialise(SPEC, 2, 1, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+def test_factorised_weights_are_scaled_directions() -> None:
+    """It starts as the plain network of the same draw, and has one parameter more for each neuron."""
+    spec = mlp.MLP(width=7, depth=3, factorised=True)
+    drawn = torch.from_numpy(mlp.initialise(spec, 2, 1, np.random.default_rng(0)))
+    assert len(drawn) == mlp.size(spec, 2, 1) == len(flat()) + 3 * 7 + 1
+    points = torch.rand(20, 2, dtype=torch.float64)
+    torch.testing.assert_close(mlp.forward(spec, drawn, points, 1), mlp.forward(SPEC, flat(), points, 1))
+    *_, last = mlp.scales(spec, drawn, 2, 1)
+    before = mlp.forward(spec, drawn, points, 1)
+    bias = mlp.matrices(spec, drawn, 2, 1)[-1][:, -1]
+    last += np.log(3)
+    torch.testing.assert_close(mlp.forward(spec, drawn, points, 1) - bias, 3 * (before - bias))
+
+
+def test_scales_are_drawn_with_the_spread_of_the_recipe() -> None:
+    spec = mlp.MLP(width=300, depth=3, factorised=True)
+    drawn = torch.from_numpy(mlp.initialise(spec, 2, 1, np.random.default_rng(0)))
+    scales = torch.cat(mlp.scales(spec, drawn, 2, 1))
+    assert float(scales.mean()) == pytest.approx(mlp.MEAN, abs=0.02)
+    assert float(scales.std()) == pytest.approx(mlp.SPREAD, rel=0.1)

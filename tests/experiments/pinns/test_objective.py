@@ -92,6 +92,17 @@ def test_fast_passes_agree_with_automatic_differentiation(
     assert ours.terms == pytest.approx(dict(theirs.terms), rel=1e-12)
 
 
+@pytest.mark.parametrize("name", ["burgers_forced", "wave", "quasilinear"])
+def test_fast_passes_know_factorised_weights(name: str, network_of: Make, weights_of: Make, problem_of: Make) -> None:
+    system, network = ALL[name], network_of(axes=len(ALL[name].axes), factorised=True)
+    problem, flat = problem_of(system, system.coefficients()), weights_of(network)
+    fast, slow = objective(network, problem), Automatic(network, problem)
+    assert isinstance(fast, Fused)
+    ours, theirs = fast(flat), slow(flat)
+    assert difference(ours.gradient, theirs.gradient) < 1e-13
+    assert ours.terms == pytest.approx(dict(theirs.terms), rel=1e-12)
+
+
 @pytest.mark.parametrize("name", ["convection", "burgers_forced", "wave"])
 def test_blocks_change_nothing_but_the_order_of_sums(
     name: str, monkeypatch: pytest.MonkeyPatch, network_of: Make, weights_of: Make, problem_of: Make
