@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from engine.report import Report
 
 QUANTITIES = (
-    *("loss", "loss_residual", "loss_initial", "loss_boundary", "loss_data"),
-    *("rel_l2", "rel_l2_stage", "validation_rel_l2"),
+    *("loss", "loss_residual", "loss_initial", "loss_boundary"),
+    *("rel_l2", "rel_l2_stage", "validation_rel_l2", "loss_data"),
 )
 TABS = ("stages", "settings", "provenance", "log")
 _WIDE = 100
