@@ -20,6 +20,7 @@ from tui import palette
 from tui.keymap import KEYMAP
 from tui.messages import FeedFailed, FeedMessage, GpusSeen, RunsChanged, ShelfChanged
 from tui.screens.base import FeedScreen
+from tui.stack import lay
 from tui.widgets.theme import THEME
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class SciMLApp(App[None]):
     def action_help(self) -> None:
         from tui.widgets.help_screen import HelpScreen
 
-        self.push_screen(HelpScreen(KEYMAP))
+        lay(self, HelpScreen(KEYMAP))
 
     def action_pause(self) -> None:
         self.paused = not self.paused
@@ -184,7 +185,7 @@ class SciMLApp(App[None]):
         from tui.screens.run import RunScreen
 
         if run in self.library.runs:
-            self.push_screen(RunScreen(run))
+            lay(self, RunScreen(run))
 
     def launch(self, task: str | None = None, *, like: Run | None = None) -> None:
         """The form for new runs, on top of the screen that is shown; `like`: filled in as that run was."""
@@ -194,7 +195,7 @@ class SciMLApp(App[None]):
             self.notify("this store was opened read-only: no runs can be submitted", severity="warning")
         elif self.client is not None:
             form = LaunchScreen.again(self.client, like) if like else LaunchScreen(self.client, task)
-            self.push_screen(form, self._submitted)
+            lay(self, form, self._submitted)
 
     def _submitted(self, runs: list[str] | None) -> None:
         if runs and self.feed is not None:
@@ -208,7 +209,7 @@ class SciMLApp(App[None]):
 
         sources = {name: Rows(found, about, noun) for name, found in rows.items() if found}
         if sources:
-            self.push_screen(ExportDialog(sources))
+            lay(self, ExportDialog(sources))
         else:
             self.notify("nothing to export", severity="warning", timeout=3)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.records import ACTIVE, RESUMABLE, WAITING
 from tui.live import LiveRun
+from tui.stack import lay
 from tui.text import shown
 from tui.widgets.confirm import Confirm
 
@@ -19,7 +20,7 @@ def stop(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
     live = _only(app, runs, ACTIVE | WAITING, "stop")
     if live:
         question = Confirm(_count("Stop", live), _names(live), consequence="They save a checkpoint and can be resumed.")
-        app.push_screen(question, lambda yes: _ask(app, live, "stop", "asked to stop") if yes else None)
+        lay(app, question, lambda yes: _ask(app, live, "stop", "asked to stop") if yes else None)
 
 
 def kill(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
@@ -28,7 +29,7 @@ def kill(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
     if live:
         lost = "What came after the last checkpoint is lost."
         question = Confirm(_count("Kill", live), _names(live), consequence=lost)
-        app.push_screen(question, lambda yes: _ask(app, live, "kill", "killed") if yes else None)
+        lay(app, question, lambda yes: _ask(app, live, "kill", "killed") if yes else None)
 
 
 def again(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
@@ -40,7 +41,7 @@ def again(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
         _ask(app, resumed, "resume", "goes on")
     if others:
         question = Confirm(_count("Run again", others), _names(others), consequence="Each becomes a new run.")
-        app.push_screen(question, lambda yes: _ask(app, others, "retry", "submitted again") if yes else None)
+        lay(app, question, lambda yes: _ask(app, others, "retry", "submitted again") if yes else None)
 
 
 def _only(app: SciMLApp, runs: Sequence[LiveRun], states: frozenset[str], verb: str) -> list[LiveRun]:

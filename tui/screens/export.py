@@ -18,6 +18,7 @@ from tui import clipboard, exports, palette, text
 from tui.export_form import FORMAT, ExportForm, Source
 from tui.fields import Field
 from tui.keymap import KEYMAP
+from tui.stack import lay
 from tui.widgets.confirm import Confirm
 from tui.widgets.footer import Footer
 from tui.widgets.form_picker import Picker
@@ -162,7 +163,7 @@ class ExportDialog(ModalScreen[Path | None]):
                     row.input.value = ",".join(keys)
                 await self._change(row, ",".join(keys))
 
-        self.app.push_screen(Picker(field.name, field.options, chosen, marks=marks), picked)
+        lay(self.app, Picker(field.name, field.options, chosen, marks=marks), picked)
 
     # what keys do
 
@@ -173,7 +174,7 @@ class ExportDialog(ModalScreen[Path | None]):
             next(row for key, row in self._view.rows.items() if key in form.problems).start()
         elif form.path.exists() and form.path != self._written:
             question = Confirm(f"Overwrite {form.path.name}?", [str(form.path)], consequence="What it holds is lost.")
-            self.app.push_screen(question, lambda yes: self._write(force=True) if yes else None)
+            lay(self.app, question, lambda yes: self._write(force=True) if yes else None)
         else:
             self._write(force=form.path == self._written)
 

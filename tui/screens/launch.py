@@ -18,6 +18,7 @@ from tui import clipboard, palette, submission, text
 from tui.fields import NAME, OF_RUN, RESOURCES, SEEDS, TAG, Field, Option, value_text
 from tui.forms import Form
 from tui.keymap import KEYMAP
+from tui.stack import lay
 from tui.submission import Outlook
 from tui.widgets.confirm import Confirm
 from tui.widgets.footer import Footer
@@ -326,7 +327,7 @@ class LaunchScreen(ModalScreen[list[str] | None]):
                 await self._change(row, ",".join(keys))
 
         several = field.key != _TASK
-        self.app.push_screen(Picker(field.name, options, chosen, several=several), picked)
+        lay(self.app, Picker(field.name, options, chosen, several=several), picked)
 
     # what the task thinks of it
 
@@ -422,7 +423,7 @@ class LaunchScreen(ModalScreen[list[str] | None]):
             return
         elif self._touched:
             question = Confirm("Leave without submitting?", consequence="What was typed here is lost.")
-            self.app.push_screen(question, self._left)
+            lay(self.app, question, self._left)
         else:
             self.dismiss(None)
 

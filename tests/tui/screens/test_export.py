@@ -19,6 +19,7 @@ from tui.export_form import ExportForm, Rows
 from tui.screens.export import ExportDialog
 from tui.widgets.confirm import Confirm
 from tui.widgets.form_picker import Picker
+from tui.widgets.form_row import FormRow
 from tui.widgets.form_said import Said
 from tui.widgets.form_view import FormView
 
@@ -163,7 +164,7 @@ async def test_every_format_is_written_and_the_path_told(dialog: Any, tmp_path: 
         await driver.choose("format", *["right"] * list(FORMATS).index(format))
         await driver.pilot.press("ctrl+r")
         file = tmp_path / f"runs{exporter(format).SUFFIX}"
-        await driver.until(lambda: str(file) in driver.said)
+        await driver.until(lambda: driver.said.startswith("written") and str(file) in driver.said)
         assert file.stat().st_size > 0
         await driver.pilot.press("escape")
         await driver.until(lambda: driver.pilot.app.given == [file])
@@ -204,6 +205,17 @@ async def test_columns_are_picked_from_a_list(dialog: Any) -> None:
         await driver.until(lambda: isinstance(driver.pilot.app.screen, Picker))
         await driver.pilot.press(*"rel", "space", "enter")
         await driver.until(lambda: driver.preview.startswith("id,rel_l2"))
+
+
+async def test_a_list_that_is_asked_for_twice_opens_once(dialog: Any) -> None:
+    async with dialog() as driver:
+        row = driver.view.rows["columns"]
+        for _ in range(3):
+            row.post_message(FormRow.Opened(row))
+        await driver.until(lambda: isinstance(driver.pilot.app.screen, Picker))
+        await driver.pilot.pause()
+        await driver.pilot.press("escape")
+        await driver.until(lambda: driver.pilot.app.screen is driver.dialog)
 
 
 async def test_the_path_of_what_was_written_is_copied(dialog: Any, tmp_path: Path, monkeypatch: Any) -> None:

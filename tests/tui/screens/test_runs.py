@@ -90,6 +90,18 @@ async def test_marks_reach_the_compare_screen_with_one_colour_for_the_seeds_of_a
         assert all((each.lo <= each.y).all() and (each.y <= each.hi).all() for each in bands)
 
 
+async def test_a_key_that_is_pressed_twice_opens_one_screen(make_app: Make, until: Until) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(table(app)) == 14)
+        for open_one in (lambda: app.open_run("r0001"), app.launch, app.action_help):
+            open_one()
+            open_one()
+            await pilot.pause()
+            assert [isinstance(screen, RunsScreen) for screen in app.screen_stack] == [True, False]
+            await app.pop_screen()
+
+
 async def test_stopping_a_run_that_has_ended_says_so_and_asks_nothing(make_app: Make, until: Until) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
