@@ -49,10 +49,13 @@ STATISTICS: dict[Statistic, Callable[[Sequence[float]], float]] = {
 
 
 def verdict(values: Sequence[float], count: int, published: float, statistic: Statistic, threshold: float) -> Verdict:
-    """Of the finite figures of `count` runs, beside a published one; `threshold`: up to which a run succeeds."""
+    """Of the finite figures of `count` runs, beside a published one; `threshold`: up to which a run succeeds.
+
+    A run that diverged, or failed, is not excused: without a figure it counts as infinitely wrong.
+    """
     if count == 0:
         return Verdict.NOT_RUN
-    ours = STATISTICS[statistic](values) if values else float("inf")
+    ours = STATISTICS[statistic]([*values, *[float("inf")] * (count - len(values))])
     if published > threshold:
         return Verdict.REPRODUCED if ours > threshold else Verdict.BETTER
     if ours <= HALF * published:
@@ -175,6 +178,6 @@ def _notes(table: SuiteTable, value: str) -> tuple[str, ...]:
         )
         notes.append(
             f"verdict on the {table.statistic} beside {table.published_in}: better at {HALF:g} of it or less, "
-            f"reproduced at it or less, else not reached{fails}"
+            f"reproduced at it or less, else not reached{fails}; a run without a figure counts as infinitely wrong"
         )
     return (*notes, SPREAD)

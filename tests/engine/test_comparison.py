@@ -34,6 +34,12 @@ def test_a_verdict_is_on_the_statistic_that_is_asked_for():
     assert verdict(ours, 3, 0.0015, "best", 0.1) is Verdict.REPRODUCED
 
 
+def test_a_run_without_a_figure_is_not_excused():
+    assert verdict([0.001, 0.001], 3, WORKS, "mean", 0.1) is Verdict.NOT_REACHED
+    assert verdict([0.001, 0.001], 3, WORKS, "median", 0.1) is Verdict.BETTER
+    assert verdict([0.001, 0.001], 3, WORKS, "best", 0.1) is Verdict.BETTER
+
+
 def test_nothing_is_said_of_what_was_not_run():
     assert verdict([], 0, WORKS, "mean", 0.1) is Verdict.NOT_RUN
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from engine.api import Published, SuiteFigure
 from engine.drawing import drawing
+from engine.errors import ServiceError
 from engine.exporters.figure import render
 from engine.records import Status
 
@@ -92,3 +95,10 @@ def test_a_figure_is_drawn_as_svg_and_png_the_same_each_time(kind):
     assert first["svg"].startswith(b"<?xml")
     assert first["svg"] == second["svg"]
     assert b"T &amp; &lt;t&gt;" in first["svg"]
+
+
+def test_without_matplotlib_it_is_said_how_to_get_it_and_how_to_do_without(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    figure = SuiteFigure(title="t", runs="", x="beta", value="rel_l2")
+    with pytest.raises(ServiceError, match=r"sciml-tui\[figures\].*--no-figures"):
+        render(drawing(figure, ROWS, nothing))

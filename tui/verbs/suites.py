@@ -159,7 +159,8 @@ def _write_report(session: Session, state: SuiteState, folder: Path, *, figures:
     if not folder.parent.is_dir():
         raise RequestError(f"output: required a folder in one that exists, got {folder}")
     name = command_of(state.suite)
-    commands = [f"sciml-tui suite run {name}", f"sciml-tui suite report {name} -o {folder.name}"]
+    place = folder.name if folder.is_absolute() else folder
+    commands = [f"sciml-tui suite run {name}", f"sciml-tui suite report {name} -o {place}"]
     made = files(session.client, state, made_by=made_by(), commands=commands, figures=figures)
     folder.mkdir(exist_ok=True)
     for file, data in made.items():
