@@ -77,8 +77,13 @@ def drawings(client: Client, state: SuiteState) -> list[Drawing]:
         newest = next(having, None)
         return report.arrays_of(newest) if newest else {}
 
-    made = [drawing(figure, suite_rows(state, figure.runs), arrays) for figure in state.suite.figures]
-    return [each for each in made if not each.is_empty]
+    found = []
+    for figure in state.suite.figures:
+        made = drawing(figure, suite_rows(state, figure.runs), arrays)
+        if not made.is_empty:
+            alike = f"settings of these runs: {shared_settings(state, figure.runs)}"
+            found.append(msgspec.structs.replace(made, notes=(*made.notes, alike)))
+    return found
 
 
 def files(

@@ -87,6 +87,7 @@ def suite(
                 value="rel_l2",
                 series=("method",),
                 published=tuple(figure for figure in known if figure.value == "rel_l2"),
+                notes=told(words, scale),
             )
         )
     return Suite(

@@ -43,6 +43,7 @@ METHODS: dict[str, Params] = {
 
 
 def at(scale: str) -> Suite:
+    setting = told(f"{AUTHORS_WORDS}; {OURS_WORDS}, at most 10000 evaluations, curriculum in steps of 5", scale)
     made = [
         run
         for method, params in METHODS.items()
@@ -95,6 +96,7 @@ def at(scale: str) -> Suite:
                 value="rel_l2",
                 series=("method",),
                 published=tuple(known for known in relative if known.column != "regular"),
+                notes=setting,
             ),
             SuiteFigure(
                 title="Convection: where in time the prediction is lost",

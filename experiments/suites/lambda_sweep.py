@@ -51,6 +51,7 @@ def at(scale: str) -> Suite:
                 log_x=True,
                 series=("method",),
                 published=published(PUBLISHED, "regular"),
+                notes=told(AUTHORS_WORDS, scale),
             ),
         ),
         minutes=MINUTES[scale],
