@@ -38,6 +38,8 @@ SOURCES = (
     "source_spacing apart, in the middle of the domain; amplitudes are zero with the probability sparsity, else "
     "uniform in (0.001, 1); f is divided by its largest value, then its mean is taken off where source_zero_mean is 1"
 )
+_IN_CACHE = 1 << 17
+"""Numbers that are summed up at a time."""
 _READ_AT_ONCE = 1 << 24
 """Bytes."""
 
@@ -169,8 +171,12 @@ class Measured:
 
     def take(self, split: Split, name: str, part: np.ndarray) -> None:
         self._digest.update(part.data)
-        if split != "train":
-            return
+        if split == "train":
+            rows = max(1, _IN_CACHE * len(part) // max(1, part.size))
+            for start in range(0, len(part), rows):
+                self._sum_up(name, part[start : start + rows])
+
+    def _sum_up(self, name: str, part: np.ndarray) -> None:
         values = part.reshape(len(part), -1).astype(np.float64)
         squares = np.einsum("ij,ij->i", values, values) if part.ndim == 3 else np.square(values)
         if name == "source":
