@@ -84,9 +84,9 @@ QUICK = Scale(
     seeds=(0, 1, 2),
     fields={"grid": 64, "validation": 128, "test": 256},
     model={"model": "fno", "model.width": 16, "model.modes": 8},
-    pretraining={"samples": 4096, "steps": 2000, "batch": 16, "lr": 5e-3, "loss": "relative"},
-    downstream={"steps": 500, "batch": 16, "loss": "relative", "validations": 25},
-    rates=(3e-4, 2e-3, 1e-2),
+    pretraining={"samples": 4096, "steps": 3000, "batch": 16, "lr": 5e-3, "loss": "relative"},
+    downstream={"steps": 500, "batch": 16, "loss": "relative", "validations": 20},
+    rates=(5e-4, 2e-3, 1e-2),
     resources=Resources(gpus=0, cpus=1),
 )
 """Two CPU cores, minutes."""

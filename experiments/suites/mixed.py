@@ -69,4 +69,4 @@ def _suite(scale: Scale, samples: tuple[int, ...], minutes: float | None) -> Sui
     )
 
 
-SUITE = (_suite(SMOKE, (8,), 1.5), _suite(QUICK, (64,), 50), _suite(PAPER, (64, 512, 8192), None))
+SUITE = (_suite(SMOKE, (8,), 1.5), _suite(QUICK, (64,), 42), _suite(PAPER, (64, 512, 8192), None))

@@ -73,6 +73,6 @@ def _suite(scale: Scale, cases: tuple[Case, ...], samples: int, minutes: float |
 
 SUITE = (
     _suite(SMOKE, tuple(DOWNSTREAM[place] for place in (2, 5, 6)), 8, 1),
-    _suite(QUICK, DOWNSTREAM, 64, 45),
+    _suite(QUICK, DOWNSTREAM, 64, 50),
     _suite(PAPER, DOWNSTREAM, 64, None),
 )
