@@ -106,7 +106,7 @@ class Field(NamedTuple):
         return None
 
 
-SEEDS, NAME, TAG, NEEDS = "--seeds", "--name", "--tag", "--needs"
+SEEDS, PACK, NAME, TAG, NEEDS = "--seeds", "--pack", "--name", "--tag", "--needs"
 
 RESOURCES = {"--gpus": "gpus", "--cpus": "cpus", "--memory-gb": "memory_gb", "--minutes": "minutes"}
 """Flag: field of `Resources`."""
@@ -119,19 +119,6 @@ def _of_run(key: str, help: str, limits: str = "", property: Property | None = N
 
 def _resource(key: str, help: str, limits: str, unit: str = "") -> Field:
     return _of_run(key, help, limits, describe_struct(Resources)[RESOURCES[key]], unit=unit)
-
-
-OF_RUN = (
-    _of_run(SEEDS, "A run for each seed, with every combination of what is swept", "0-9 or 0,2,5", {"default": "0"}),
-    _of_run(NAME, "What lists call the runs, beside their ids"),
-    _of_run(TAG, "Words to find the runs by", "a,b"),
-    _of_run(NEEDS, "Runs that must be done before these start", "a,b", refers="run"),
-    _resource("--gpus", "GPUs of each run: auto takes one where one is free, 0.5 is half of one", "auto, 0, 1, 0.5"),
-    _resource("--cpus", "Threads that each run may use", "≥ 1"),
-    _resource("--memory-gb", "Memory that each run takes at most, where it is known", "> 0 or none", "GB"),
-    _resource("--minutes", "Time that each run takes at most, where it is known", "> 0 or none", "min"),
-)
-"""What a run has whatever its task: the same fields in every form."""
 
 
 def field_of(key: str, property: Property, group: str = "", brought_by: str = "", depth: int = 0) -> Field:
@@ -246,3 +233,21 @@ def _short(bound: float) -> str:
     """`1e7` for 10000000, where that loses nothing."""
     short = setting(float(bound))
     return short if float(short) == bound else values.text(bound)
+
+
+def _switch(key: str, help: str) -> Field:
+    return field_of(key, {"type": "boolean", "default": False, "description": help})._replace(single=True)
+
+
+OF_RUN = (
+    _of_run(SEEDS, "A run for each seed, with every combination of what is swept", "0-9 or 0,2,5", {"default": "0"}),
+    _switch(PACK, "All in one process, in lock-step, which gets what one of them asks for"),
+    _of_run(NAME, "What lists call the runs, beside their ids"),
+    _of_run(TAG, "Words to find the runs by", "a,b"),
+    _of_run(NEEDS, "Runs that must be done before these start", "a,b", refers="run"),
+    _resource("--gpus", "GPUs of each run: auto takes one where one is free, 0.5 is half of one", "auto, 0, 1, 0.5"),
+    _resource("--cpus", "Threads that each run may use", "≥ 1"),
+    _resource("--memory-gb", "Memory that each run takes at most, where it is known", "> 0 or none", "GB"),
+    _resource("--minutes", "Time that each run takes at most, where it is known", "> 0 or none", "min"),
+)
+"""What a run has whatever its task: the same fields in every form, but for PACK, which not every task can do."""

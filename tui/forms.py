@@ -17,7 +17,7 @@ from engine import schema, values
 from engine.api import TaskDescription, Value
 from engine.errors import Problem
 from engine.values import Property
-from tui.fields import NAME, NEEDS, OF_RUN, RESOURCES, SEEDS, TAG, Field, field_of, joined, value_text
+from tui.fields import NAME, NEEDS, OF_RUN, PACK, RESOURCES, SEEDS, TAG, Field, field_of, joined, value_text
 from tui.text import clean
 
 PROGRAM = "sciml-tui"
@@ -80,6 +80,9 @@ class Request(NamedTuple):
         if self.seeds != "0":
             words += ["--seeds", self.seeds]
         for flag, text in self.flags.items():
+            if flag == PACK:
+                words.append(flag)
+                continue
             for item in self._listed(flag) if flag in (TAG, NEEDS) else (text,):
                 words += [flag, item]
         return shlex.join(words)
@@ -113,7 +116,7 @@ class Form:
     @cached_property
     def fields(self) -> tuple[Field, ...]:
         """The lines of the form in order; the parameters that a choice brings follow it, the run's own come last."""
-        return (*self._active({}), *OF_RUN)
+        return (*self._active({}), *(field for field in OF_RUN if self.task.packs or field.key != PACK))
 
     @cached_property
     def by_key(self) -> dict[str, Field]:
@@ -159,6 +162,11 @@ class Form:
     def requests(self) -> tuple[Request, ...]:
         """The runs that are asked for. One request, unless alternatives of a choice are given different parameters."""
         return tuple(self._requests({}))
+
+    @property
+    def packs(self) -> bool:
+        """Whether the runs are to share a process."""
+        return PACK in self.given
 
     @property
     def runs(self) -> int:

@@ -25,11 +25,34 @@ def stop(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
 
 def kill(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
     """Ends at once, after a question."""
-    live = _only(app, runs, ACTIVE | WAITING, "kill")
-    if live:
-        lost = "What came after the last checkpoint is lost."
+    named = _only(app, runs, ACTIVE | WAITING, "kill")
+    if named:
+        others = _in_their_processes(app, named)
+        live, lost = [*named, *others], "What came after the last checkpoint is lost."
+        if others:
+            lost = f"{', '.join(other.run.id for other in others)} run in the same process, and end with it. {lost}"
         question = Confirm(_count("Kill", live), _names(live), consequence=lost)
-        lay(app, question, lambda yes: _ask(app, live, "kill", "killed") if yes else None)
+        lay(app, question, lambda yes: _ask(app, _one_a_process(live), "kill", "killed") if yes else None)
+
+
+def _in_their_processes(app: SciMLApp, runs: Sequence[LiveRun]) -> list[LiveRun]:
+    """The other active runs of the packs that these are of."""
+    jobs = {_process(live) for live in runs}
+    known = {live.run.id for live in runs}
+    return [
+        live
+        for live in app.library.runs.values()
+        if live.run.id not in known and live.run.status in ACTIVE and _process(live) in jobs
+    ]
+
+
+def _one_a_process(runs: Sequence[LiveRun]) -> list[LiveRun]:
+    return list({_process(live): live for live in reversed(runs)}.values())
+
+
+def _process(live: LiveRun) -> str:
+    claim = live.run.claim if live.run.status in ACTIVE else None
+    return (claim.job if claim else "") or live.run.id
 
 
 def again(app: SciMLApp, runs: Sequence[LiveRun]) -> None:

@@ -223,7 +223,7 @@ def test_inline_they_run_here_together(packs):
 
 def test_what_cannot_be_packed_is_refused_with_the_reason(packs):
     specs = packs.client.plan("grid", {}, seeds=range(2))
-    with pytest.raises(SpecError, match=r"pack: required a task that runs many at once \(walk\), got grid"):
+    with pytest.raises(SpecError, match=r"pack: required a task that runs many at once \(.*walk\), got grid"):
         packs.client.submit(specs, pack=True)
     both = [*packs.client.plan("walk", {}), *packs.client.plan("walk", {}, resources=Resources(cpus=2))]
     with pytest.raises(SpecError, match="pack: required runs that ask for the same resources"):

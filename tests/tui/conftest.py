@@ -189,7 +189,7 @@ class FormClient:
     def find_same(self, spec: RunSpec, known: Catalogue) -> list[Run]:
         return []
 
-    def submit(self, specs: Sequence[RunSpec]) -> list[Run]:
+    def submit(self, specs: Sequence[RunSpec], *, pack: bool = False) -> list[Run]:
         if self.failure is not None:
             raise self.failure
         self.submitted += specs

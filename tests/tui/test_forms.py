@@ -185,6 +185,16 @@ def test_the_command_line_says_the_same_and_is_quoted(form: Form) -> None:
     assert "'a b; rm'" in form.commands[0]
 
 
+def test_only_a_task_that_packs_can_be_asked_to(pinn_task: TaskDescription) -> None:
+    alone, packing = Form(pinn_task), Form(msgspec.structs.replace(pinn_task, packs=True))
+    assert "--pack" not in alone.by_key and not alone.typing("--pack", "true").packs
+    form = packing.typing("--seeds", "0-9")
+    assert not form.packs and "--pack" not in form.commands[0]
+    form = form.typing("--pack", "true").typing("--cpus", "2")
+    assert form.packs and form.runs == 10
+    assert shlex.split(form.commands[0])[3:] == ["--seeds", "0-9", "--pack", "--cpus", "2"]
+
+
 def test_resources_are_typed(form: Form) -> None:
     form = form.typing("--gpus", "0.5").typing("--cpus", "4").typing("--memory", "none").typing("--minutes", "30")
     assert form.requests[0].resources == {"gpus": 0.5, "cpus": 4, "minutes": 30.0}

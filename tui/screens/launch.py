@@ -381,7 +381,7 @@ class LaunchScreen(ModalScreen[list[str] | None]):
             specs = await asyncio.to_thread(submission.plan, self._client, form.requests)
             self._submit_worker, self._doing = None, f"submitting {form.counted}"
             self._say()
-            runs = await asyncio.to_thread(self._client.submit, specs)
+            runs = await asyncio.to_thread(self._client.submit, specs, pack=form.packs)
         except ScimlError as error:
             self._submit_worker, self._doing = None, ""
             self._refused(form, error)

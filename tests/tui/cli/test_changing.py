@@ -42,6 +42,31 @@ def test_run_prints_the_ids_of_a_grid_with_seeds(call, empty):
     assert {(*it["tags"], it["name"], it["resources"]["cpus"]) for it in records} == {("a", "b", "both", 2)}
 
 
+def test_run_pack_is_one_process_and_each_its_own_record(call, empty):
+    ended = call("run", "walk", "steps=2", "--seeds", "0-2", "--pack", "--launcher", "inline", home=empty)
+    assert (ended.code, ended.out) == (0, "r0001\nr0002\nr0003\n")
+    assert {(it["status"], it["pack"]) for it in call("ls", "--json", home=empty).json} == {("done", "r0001")}
+    assert "pack       r0001" in call("show", "r0003", home=empty).out
+    refused = call("run", "grid", "--pack", home=empty)
+    assert refused.code == 2
+    assert "pack: required a task that runs many at once (" in refused.err and "got grid" in refused.err
+
+
+def test_kill_of_one_of_a_pack_ends_and_names_all_of_it(call, empty):
+    ids = call(
+        *("run", "walk", "steps=100000", "pause=0.005", "--seeds", "0-2", "--pack", "--gpus", "0"), home=empty
+    ).out
+
+    def statuses():
+        return {it["status"] for it in call("ls", "--json", home=empty).json}
+
+    until(lambda: statuses() == {"running"}, "it starts")
+    ended = call("kill", "r0002", home=empty)
+    assert (ended.code, sorted(ended.lines)) == (0, ids.split())
+    until(lambda: statuses() == {"stopped"}, "all end")
+    call("scheduler", "stop", home=empty)
+
+
 def test_run_json_prints_the_records(call, empty):
     (record,) = call("run", "walk", "steps=1", "--launcher", "inline", "--json", home=empty).json
     assert (record["id"], record["status"]) == ("r0001", "done")

@@ -344,13 +344,16 @@ async def test_the_real_client_starts_what_the_form_says(
             await driver.until(lambda: "required a lucky number" in driver.row("steps"))
             await driver.type("steps", "3,4")
             await driver.type("--seeds", "0-1")
+            await driver.choose("--pack", "left")
             await driver.until(lambda: "4 runs" in driver.said("runs"))
-            assert shlex.split(driver.said("command"))[1:] == ["run", "walk", "--grid", "steps=3,4", "--seeds", "0-1"]
+            command = ["run", "walk", "--grid", "steps=3,4", "--seeds", "0-1", "--pack"]
+            assert shlex.split(driver.said("command"))[1:] == command
             await driver.pilot.press("ctrl+r")
             await driver.until(lambda: pilot.app.given)
         runs = client.runs()
         assert pilot.app.given == [[run.id for run in runs]]
         assert [(run.spec.params["steps"], run.spec.seed) for run in runs] == [(3, 0), (3, 1), (4, 0), (4, 1)]
+        assert {run.pack for run in runs} == {runs[0].id}
     assert ("torch" in sys.modules) == had_torch
 
 

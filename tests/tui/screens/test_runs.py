@@ -1,19 +1,28 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, closing
 from typing import Any
 
 import msgspec
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
+from engine import locks, processes
+from engine.api import RunSpec
 from engine.client import Client
 from engine.gpus import Gpu
 from engine.paths import Home
+from engine.records import Claim, Run, Started, Status
+from engine.store.catalog import Catalog
+from tui import steering
 from tui.app import SciMLApp
 from tui.raster.spec import Plot
 from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart
+from tui.widgets.confirm import Confirm
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.run_table import RunTable
 from tui.widgets.status_line import StatusLine
@@ -110,6 +119,36 @@ async def test_stopping_a_run_that_has_ended_says_so_and_asks_nothing(make_app: 
         await pilot.pause()
         assert isinstance(app.screen, RunsScreen)
         assert any("nothing to stop" in note.message for note in app._notifications)
+
+
+async def test_killing_one_of_a_pack_names_those_that_end_with_it_and_asks_once(
+    make_app: Make, until: Until, furnished: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Client, "ensure_scheduler", lambda self: None)  # what is asked is looked at, not done
+    me = processes.identify(os.getpid())
+    assert me is not None
+    claim = Claim(host=processes.host_name(), boot=processes.boot_id(), pid=me.pid, at=1.0, job="r000f/1")
+    with closing(Catalog(furnished)) as catalog, ExitStack() as locked:
+        spec = RunSpec(task="pinn", params={"system": "convection", "beta": 1.0})
+        runs = catalog.add([Run(id="", spec=spec, status=Status.RUNNING, claim=claim, attempt=1)] * 3, pack=True)
+        for run in runs:  # as a supervisor holds them
+            furnished.run(run.id).attempt(1).mkdir(parents=True)
+            started = Started(host=claim.host, boot=claim.boot, shim=me, worker=me, at=1.0)
+            furnished.run(run.id).started(1).write_bytes(msgspec.json.encode(started))
+            held = locks.acquire(furnished.run(run.id).lock)
+            assert held is not None
+            locked.enter_context(held)
+        app = make_app()
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until(pilot, lambda: runs[2].id in app.library.runs)
+            steering.kill(app, [app.library.runs[runs[1].id]])
+            await until(pilot, lambda: isinstance(app.screen, Confirm) and len(app.screen.query(Static)) == 4)
+            said = " ".join(str(widget.render()) for widget in app.screen.query(Static))
+            assert "Kill 3 runs?" in said
+            assert f"{runs[0].id}, {runs[2].id} run in the same process, and end with it." in said
+            await pilot.press("y")
+            await until(pilot, lambda: catalog.commands())
+        assert [(command.verb, command.run) for _, command in catalog.commands()] == [("kill", runs[1].id)]
 
 
 async def test_a_run_removed_elsewhere_leaves_the_list(make_app: Make, until: Until, furnished: Home) -> None:
