@@ -32,6 +32,7 @@ class Catalog:
     def __init__(self, home: Home, *, readonly: bool = False, sync: bool = True) -> None:
         if not readonly:
             home.create()
+        self._home = home
         self._index = _RunIndex()
         self._shapes: dict[str, set[frozenset[str]]] = {}
         self._shaped = 0
@@ -51,11 +52,18 @@ class Catalog:
     def add(self, runs: Iterable[Run], *, pack: bool = False) -> list[Run]:
         """Stores new runs, all or none of them, under new ids, whatever their own say; with `pack`, as one pack."""
         with self.lock():
-            first = self._journal.top(_RUNS) + 1
+            first = self._first_free()
             together = run_id(first) if pack else ""
             added = [msgspec.structs.replace(run, id=run_id(n), pack=together) for n, run in enumerate(runs, first)]
             self._runs.insert_multiple(Document(msgspec.to_builtins(run), _doc_id(run.id)) for run in added)
         return added
+
+    def _first_free(self) -> int:
+        """The document id after the newest, or after the newest folder where that has lost its record."""
+        number = self._journal.top(_RUNS) + 1
+        if not self._home.run(run_id(number)).folder.exists():
+            return number
+        return max(number, *(_doc_id(folder.name) for folder in self._home.runs.iterdir())) + 1
 
     def get(self, run: str) -> Run:
         """The run of an id. Raises UnknownName."""

@@ -34,6 +34,14 @@ def ids(runs):
     return [run.id for run in runs]
 
 
+def test_a_folder_that_has_lost_its_record_keeps_its_id(home, catalog):
+    spec = RunSpec(task="pinn")
+    catalog.add([Run(id="", spec=spec)])
+    for stray in ("r0002", "r0003", "notes"):
+        home.run(stray).folder.mkdir(parents=True)
+    assert [run.id for run in catalog.add([Run(id="", spec=spec), Run(id="", spec=spec)])] == ["r0004", "r0005"]
+
+
 def test_runs_are_stored_under_new_ids_and_come_back_whole(home, catalog):
     full = Run(
         id="ignored",
