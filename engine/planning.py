@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ from engine.describe import Catalogue, check
 from engine.errors import ServiceError, SpecError, UnknownName
 from engine.launchers import LAUNCHERS
 from engine.paths import Home
-from engine.records import ENDED, Run, Status
+from engine.records import ENDED, Run, Shelved, Status
 from engine.store.catalog import Catalog
 from engine.values import REFERENCES
 
@@ -137,9 +138,13 @@ class Planner:
         params = schema.replace_references(description.schema, params, names)
         return _Completed(members, spec.task, params, tuple(needs), references)
 
+    @cached_property
+    def _datasets(self) -> list[Shelved]:
+        return self._catalog.shelved("dataset")
+
     def _reference(self, kind: str, name: str) -> Reference:
         """What is known of a run, or of a dataset that is there or is yet to be made by a run."""
-        shelved = [item for item in self._catalog.shelved("dataset") if name in (item.name, item.run)]
+        shelved = [item for item in self._datasets if name in (item.name, item.run)]
         facts = shelved[-1].facts if kind == "dataset" and shelved else {}
         try:
             spec = self._catalog.get(shelved[-1].run if facts else name).spec

@@ -90,6 +90,8 @@ def run(params: Params, reporter: Reporter) -> None:
     if _trained(sweep, training, reporter):
         _evaluate(forward, sweep.best, card, tests, sweep.step, reporter)
         _keep(card, sweep, parts, params, reporter)
+        for file in reporter.folder.glob("samples-*.h5"):  # made here, where memory did not hold them
+            file.unlink()
 
 
 def _trained(sweep: Sweep, training: Training, reporter: Reporter) -> bool:

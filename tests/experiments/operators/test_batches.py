@@ -115,6 +115,22 @@ def test_a_run_without_room_for_its_samples_comes_to_the_same_weights(
     tight = run(TASK, params)
     assert tight.figures["samples_are"] == kept
     assert "samples_are" not in roomy.figures
+    assert not list(tight.folder.glob("samples-*.h5"))
     one, other = (weights.load(made.artifacts["weights"].path)[1] for made in (roomy, tight))
     assert all(np.array_equal(one[name], other[name]) for name in one)
     assert tight.figures["rel_l2"] == roomy.figures["rel_l2"]
+
+
+def test_a_run_that_was_stopped_finds_the_samples_that_it_made(
+    run: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(batches, "free", lambda device: (100_000, 100_000))
+    params = {"mode": "pretrain", "grid": "16", "validation": "8", "test": "8", "samples": "40", "steps": "6"}
+    params |= {"batch": "16", "model.width": "4", "model.modes": "3", "model.blocks": "1"}
+    whole = run(TASK, params)
+    stopped = run(TASK, params, folder=tmp_path / "stopped", stop_at=3)
+    assert (tmp_path / "stopped" / "samples-poisson.h5").is_file()
+    monkeypatch.setattr(data, "create", lambda *_: pytest.fail("they are there"))
+    resumed = run(TASK, params, folder=tmp_path / "stopped", state=stopped.checkpoints[-1][1])
+    one, other = (weights.load(made.artifacts["weights"].path)[1] for made in (whole, resumed))
+    assert all(np.array_equal(one[name], other[name]) for name in one)
