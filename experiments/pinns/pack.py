@@ -18,7 +18,7 @@ from experiments.pinns.objective import Fused, Objective
 from experiments.pinns.optimizers import Evaluation
 from experiments.pinns.train import Asked, Evaluations, Training
 
-IN_A_ROW = 8
+IN_A_ROW = 16
 """Evaluations of each network in a round on a CPU."""
 
 MOST_BYTES = 4e9
@@ -98,11 +98,14 @@ class Together:
 
     What a training asks for once is evaluated alone; from the second time on it is laid out, to be evaluated with all
     that are of its shape. When a training ends or goes on to another problem, those that are left are laid out anew.
+    A shape that cannot be evaluated at once (a residual that takes coefficients for plain numbers, no memory left) is
+    evaluated alone from then on.
     """
 
     def __init__(self) -> None:
         self._known: dict[int, _Known] = {}
         self._batches: dict[tuple[int, ...], tuple[list[Part], Batch]] = {}
+        self._unfit: set[object] = set()
 
     def answers(self, asked: Mapping[int, Asked]) -> dict[int, Answer]:
         self._known = {i: self._look(i, one.function) for i, one in asked.items()}
@@ -139,13 +142,14 @@ class Together:
         batches: Mapping[tuple[int, ...], tuple[list[Part], Batch]],
     ) -> dict[int, Answer]:
         parts = [part for i in members if (part := self._known[i].part)]
-        if len(parts) < 2:
+        if len(parts) < 2 or parts[0].shape in self._unfit:
             return {i: _alone(asked[i]) for i in members}
         key = tuple(map(id, parts))
         try:
             kept = batches.get(key) or (parts, Batch(parts))
             answers: list[Evaluation] = kept[1]([asked[i].point for i in members])
-        except Exception as error:  # noqa: BLE001  as above: it is theirs alone
-            return dict.fromkeys(members, error)
+        except Exception:  # noqa: BLE001  what is really wrong is found again alone, and is one's own
+            self._unfit.add(parts[0].shape)
+            return {i: _alone(asked[i]) for i in members}
         self._batches[key] = kept
         return dict(zip(members, answers, strict=True))

@@ -131,6 +131,16 @@ def test_checkpoints_take_no_more_than_their_share_of_the_time(home: Home, monke
     assert not reporter.checkpoint(2, never)  # due in 10 s
 
 
+def test_runs_that_share_a_process_share_the_time_for_checkpoints(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(reporting, "CHECKPOINT_SHARE", 1e9)
+    alone, packed = attempt(home), attempt(home, run="r0002", together=10**12)
+    for reporter in (alone, packed):
+        assert reporter.checkpoint(1, dict, now=True)
+    assert alone.checkpoint(2, dict)
+    assert not packed.checkpoint(2, never)
+
+
 def test_the_two_newest_checkpoints_are_kept(home: Home) -> None:
     reporter = attempt(home)
     for step in (5, 10, 15):

@@ -282,3 +282,95 @@ def test_it_is_small(supervise):
     assert resident < 20e6
     maps = Path(f"/proc/{run.process.pid}/maps").read_text()
     assert "site-packages" not in maps and "numpy" not in maps
+
+
+# Several runs
+
+
+class Pair:
+    """A shim over one worker for two runs."""
+
+    def __init__(self, folder: Path, command: list[str], grace: float = 20.0) -> None:
+        self.folders = [folder / name for name in ("one", "two")]
+        options = ["--log", folder / "out.log", "--grace", str(grace)]
+        held = []
+        for own in self.folders:
+            own.mkdir()
+            held.append(locks.acquire(own / "lock"))
+            for name in ("started", "exit", "result", "asked"):
+                options += [f"--{name}", own / name]
+            options += ["--lock", str(held[-1].fd)]
+        self.process = subprocess.Popen(
+            [PYTHON, "-I", "-S", shim.__file__, *options, "--", *command],
+            stdout=subprocess.PIPE,
+            pass_fds=[lock.fd for lock in held],
+            start_new_session=True,
+        )
+        for lock in held:
+            lock.hand_over()
+        self.said = json.loads(self.process.stdout.read())
+
+    def held(self) -> list[bool]:
+        return [locks.held(own / "lock") for own in self.folders]
+
+    def exits(self) -> list[Exit | None]:
+        paths = [own / "exit" for own in self.folders]
+        return [msgspec.json.decode(path.read_bytes(), type=Exit) if path.exists() else None for path in paths]
+
+    def close(self) -> None:
+        self.process.send_signal(shim.KILL)
+        self.process.wait(timeout=30)
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def pair(tmp_path):
+    made = []
+
+    def start(*command: str, **options) -> Pair:
+        made.append(Pair(tmp_path, list(command), **options))
+        return made[-1]
+
+    yield start
+    for supervised in made:
+        supervised.close()
+
+
+def test_of_several_one_that_has_ended_is_let_go_and_the_worker_goes_on(pair, until):
+    runs = pair("sleep", "60")
+    assert runs.held() == [True, True]
+    (runs.folders[0] / "result").touch()
+    runs.process.send_signal(shim.LOOK)
+    until(lambda: runs.held() == [False, True])
+    first, second = runs.exits()
+    assert (first.code, first.signal, first.asked) == (None, None, "") and second is None
+    os.kill(runs.said["worker"]["pid"], signal.SIGKILL)
+    until(lambda: runs.held() == [False, False])
+    assert runs.exits()[0] == first and runs.exits()[1].signal == signal.SIGKILL
+
+
+def test_the_worker_is_stopped_once_all_that_are_left_are_to_stop(pair, until):
+    runs = pair(PYTHON, "-c", IGNORES_TERM, grace=0.5)
+    (runs.folders[0] / "asked").touch()
+    runs.process.send_signal(shim.LOOK)
+    time.sleep(0.8)
+    assert runs.held() == [True, True]  # one that is slow to stop is not killed: the other would be, too
+    (runs.folders[1] / "result").touch()
+    runs.process.send_signal(shim.LOOK)
+    until(lambda: runs.held() == [False, False])
+    first, second = runs.exits()
+    assert (first.signal, first.asked) == (signal.SIGKILL, "stop")
+    assert (second.signal, second.asked) == (None, "")
+
+
+def test_if_the_start_of_one_cannot_be_written_none_was_started(tmp_path, until):
+    (tmp_path / "two").write_text("a file where a folder should be")
+    held = locks.acquire(tmp_path / "lock")
+    options = ["--log", tmp_path / "log", "--grace", "1"]
+    for own in ("one", "two"):
+        options += ["--started", tmp_path / own / "started", "--exit", tmp_path / own / "exit", "--lock", str(held.fd)]
+    command = [PYTHON, "-I", "-S", shim.__file__, *options, "--", "touch", str(tmp_path / "ran")]
+    done = subprocess.run(command, pass_fds=[held.fd], capture_output=True, text=True)
+    held.release()
+    assert done.returncode == 1 and "cannot write" in done.stderr
+    assert not (tmp_path / "one" / "started").exists() and not (tmp_path / "ran").exists()

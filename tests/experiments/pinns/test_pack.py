@@ -116,6 +116,20 @@ def test_networks_that_memory_does_not_hold_together_are_evaluated_in_parts(
     assert ended == {0: None, 1: None}
 
 
+def test_a_residual_that_takes_coefficients_for_plain_numbers_is_evaluated_alone(
+    complete: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    job = configuration.read(complete(system="reaction", rho=2.0, **{"optimizer.closures": 10}))
+    system = msgspec.structs.replace(job.system, nonlinear=lambda c, d: -math.exp(math.log(c.rho)) * d.u * (1 - d.u))
+    jobs = [
+        msgspec.structs.replace(job, system=system, coefficients=system.coefficients(rho=rho)) for rho in (2.0, 3.0)
+    ]
+    recorders = [Recorder(tmp_path, seed=i) for i in range(2)]
+    trainings = [train.Training(job, recorder) for job, recorder in zip(jobs, recorders, strict=True)]
+    assert dict(pack.train(trainings, at_once=True)) == {0: None, 1: None}
+    assert [recorder.figures["closures"] for recorder in recorders] == [10, 10]
+
+
 def test_one_that_cannot_begin_leaves_the_others_alone(packed: Callable[..., Any]) -> None:
     recorders, ended = packed([{"beta": 1.0, "init": "r0404"}, MANY[0]])
     assert isinstance(ended[0], TaskError)
