@@ -6,6 +6,8 @@ The step: 64 x 64 points, batch 16, 4 channels, width 32, 16 modes, 4 blocks, fl
 squared errors, backward and the same fused Adam. Both get all four channels over the grid.
 
 ratio_neuralop_step: seconds of the peer's step over ours, the median over interleaved pairs; above 1 is faster.
+ratio_neuralop_step_gpu, .._gpu_compiled: the same step on a GPU, where there is one: as it is, and compiled as long
+    trainings are.
 ratio_neuralop_memory: peak memory of our steps over the peer's, each in a process of its own and above what is resident
     before model and data are made; below 1 is smaller.
 samples_per_s_poisson, .._advection_diffusion, .._helmholtz: 128 x 128, float32, in memory; of the mean over blocks, so
@@ -16,6 +18,7 @@ generate_mb: peak memory of making 32768 such samples, a block at a time, above 
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import statistics
 import subprocess
@@ -35,30 +38,37 @@ if TYPE_CHECKING:
     from experiments.operators.recipe import Recipe
 
 ROUNDS, GRID, BATCH, CHANNELS = 15, 64, 16, 4
+LAUNCHED = 20
+"""Steps on a GPU between two looks at the clock."""
 Step = Callable[[], torch.Tensor]
 """Does one training step, and returns the prediction it began with."""
 
 
-def steps(which: str) -> Step:
+def steps(which: str, device: str = "cpu") -> Step:
+    """Of "ours", of "compiled" (as long trainings on a GPU are) or of the "peer"."""
     from experiments.models import fno
     from experiments.operators.adam import Adam
 
     spec = fno.FNO(width=32, modes=16, blocks=4)
     drawn = fno.initialise(spec, CHANNELS, np.random.default_rng(0))
-    ours = {name: torch.tensor(array, dtype=torch.float32, requires_grad=True) for name, array in drawn.items()}
+    given = {"dtype": torch.float32, "device": device}
+    ours = {name: torch.tensor(array, **given, requires_grad=True) for name, array in drawn.items()}
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(BATCH, GRID, GRID, CHANNELS, generator=generator)
-    y = torch.randn(BATCH, GRID, GRID, generator=generator)
-    none = torch.empty(BATCH, 0)
-    if which == "ours":
-        parameters = ours
+    x = torch.randn(BATCH, GRID, GRID, CHANNELS, generator=generator).to(device)
+    y = torch.randn(BATCH, GRID, GRID, generator=generator).to(device)
+    none = torch.empty(BATCH, 0, device=device)
+    if which != "peer":
+        parameters, forward = ours, functools.partial(fno.forward, spec)
+        if which == "compiled":
+            forward(ours, x, none)  # what is imported late, the compiler does not take
+            forward = fno.compiled(spec)
 
         def predict() -> torch.Tensor:
-            return fno.forward(spec, ours, x, none)
+            return forward(ours, x, none)
     else:
         from benchmarks._neuralop import peer
 
-        net, first = peer(spec, ours), x.permute(0, 3, 1, 2).contiguous()
+        net, first = peer(spec, ours).to(device), x.permute(0, 3, 1, 2).contiguous()
         parameters = dict(net.named_parameters())
 
         def predict() -> torch.Tensor:
@@ -93,6 +103,29 @@ def compare_steps() -> dict[str, float]:
     for name, seconds in zip(("neuraloperator", "ours"), zip(*times, strict=True), strict=True):
         print(f"{name + ', a step':26s} {statistics.median(seconds) * 1e3:.0f} ms  (median of {ROUNDS})")
     return {"ratio_neuralop_step": statistics.median(peer / own for peer, own in times)}
+
+
+def compare_on_gpu(device: str = "cuda") -> dict[str, float]:
+    made = {which: steps(which, device) for which in ("peer", "ours", "compiled")}
+    expected = made["peer"]()
+    for which in ("ours", "compiled"):
+        print(f"{which} on a GPU differs by  {((made[which]() - expected).norm() / expected.norm()).item():.2g}")
+
+    def seconds(step: Step) -> float:
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(LAUNCHED):
+            step()
+        torch.cuda.synchronize()
+        return (time.perf_counter() - start) / LAUNCHED
+
+    rounds = [{which: seconds(step) for which, step in made.items()} for _ in range(ROUNDS)]
+    for which in made:
+        print(f"{which + ', a step on a GPU':26s} {statistics.median(one[which] for one in rounds) * 1e3:.2f} ms")
+    return {
+        "ratio_neuralop_step_gpu": statistics.median(one["peer"] / one["ours"] for one in rounds),
+        "ratio_neuralop_step_gpu_compiled": statistics.median(one["peer"] / one["compiled"] for one in rounds),
+    }
 
 
 def _seconds(work: Callable[[], object], clock: Callable[[], float] = time.thread_time) -> float:
@@ -182,6 +215,10 @@ def main() -> None:
     figures: dict[str, float] = {}
     if importlib.util.find_spec("neuralop"):
         figures |= compare_steps() | compare_memory()
+        if torch.cuda.is_available():
+            figures |= compare_on_gpu()
+        else:
+            print("no GPU here: ratio_neuralop_step_gpu is not measured")
     else:
         print("neuraloperator is not installed: pip install -c constraints.txt -e '.[bench]'")
     report(figures | generation(), sys.argv[1:])
