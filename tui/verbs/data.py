@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ from tui.text import clock, setting, shown, size
 from tui.verbs.options import Json
 from tui.verbs.run import deliver
 
-FACTS = 4
+FACTS = 5
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `ls` prints it.")]
 
@@ -73,6 +74,7 @@ def make(
 
 def verify(ctx: typer.Context, name: Name, json: Json = False) -> None:
     """Read a dataset to its end and solve samples of it again; exit code 1 unless it is sound."""
+    name = _named(ctx.obj, "dataset", name).name
     findings = ctx.obj.client.verify_dataset(name)
     sound = all(finding.passed for finding in findings)
     if json:
@@ -156,12 +158,33 @@ def _list(items: list[Shelved], nothing: str, json: bool, *, verified: bool = Fa
 
 
 def _brief(item: Shelved) -> str:
-    facts = [f"{key}={text(value)}" for key, value in item.facts.items() if isinstance(value, int | float | str)]
+    """Its first facts that are one value, or a range."""
+    facts = [f"{key}={setting(value)}" for key, value in item.facts.items() if _is_short(value)]
     return " ".join(facts[:FACTS])
 
 
+def _is_short(value: object) -> bool:
+    is_range = (
+        isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
+    )
+    return is_range or isinstance(value, int | float | str)
+
+
+def _named(session: Session, kind: str, name: str) -> Shelved:
+    """The dataset or model of a name, or the one that a run made: `--name` names the run. Raises UnknownName."""
+    catalog = session.client.catalog
+    try:
+        return catalog.shelf(kind, name)
+    except UnknownName:
+        with suppress(UnknownName):
+            run = catalog.find(name).id
+            if len(made := [item for item in catalog.shelved(kind) if item.run == run]) == 1:
+                return made[0]
+        raise
+
+
 def _show(session: Session, kind: str, name: str, json: bool) -> None:
-    item = session.client.catalog.shelf(kind, name)
+    item = _named(session, kind, name)
     if json:
         emit(item)
         return

@@ -136,8 +136,9 @@ def test_params_show_what_a_task_can_be_given_and_run_nothing(call, empty):
 
 
 def test_a_dataset_is_made_listed_and_shown(call, empty):
-    call("run", "grid", "shelf=mine", "--launcher", "inline", home=empty)
+    call("run", "grid", "shelf=mine", "--name", "first", "--launcher", "inline", home=empty)
     assert call("data", "ls", home=empty).lines[1].split()[:2] == ["mine", "r0001"]
+    assert call("data", "show", "first", "--json", home=empty).json["name"] == "mine"  # by the run that made it
     assert call("data", "ls", "--json", home=empty).json[0]["facts"] == {"samples": 1}
     assert ["samples", "1"] in [line.split() for line in call("data", "show", "mine", home=empty).lines]
     assert call("data", "show", "nope", home=empty).code == 2
