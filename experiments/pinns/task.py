@@ -77,7 +77,7 @@ class Pinn:
     def estimate(self, params: Params, /) -> Estimate:
         chosen = configuration.read(params)
         return Estimate(
-            seconds=3 + chosen.limits.closures * _seconds_per_closure(chosen),
+            seconds=3 + (chosen.limits.closures + chosen.diagnosis.closures) * _seconds_per_closure(chosen),
             memory_gb=0.5 + chosen.optimizer.memory(chosen.optimizer_settings, chosen.size) / 1e9,
         )
 

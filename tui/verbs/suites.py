@@ -156,13 +156,14 @@ def _write_report(session: Session, state: SuiteState, folder: Path, *, figures:
 
     if (folder / REPORT).exists() and not force:
         raise RequestError(f"output: required a folder without a report, got {folder}; --force writes it anew")
-    if not folder.parent.is_dir():
-        raise RequestError(f"output: required a folder in one that exists, got {folder}")
     name = command_of(state.suite)
     place = folder.name if folder.is_absolute() else folder
     commands = [f"sciml-tui suite run {name}", f"sciml-tui suite report {name} -o {place}"]
     made = files(session.client, state, made_by=made_by(), commands=commands, figures=figures)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"output: required a folder that can be made, got {folder} ({error.strerror})") from None
     for file, data in made.items():
         write(folder / file, data, force=True)
     absent = f"; {len(state.missing)} of {len(state.suite.runs)} runs are not there yet" if state.missing else ""

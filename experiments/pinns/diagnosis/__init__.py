@@ -47,6 +47,13 @@ class Diagnosis(Spec, frozen=True, kw_only=True):
         float, Meta(gt=0, description="The landscape reaches so far from the trained network, in units of the weights")
     ] = msgspec.field(default=1.0, name="diagnosis.span")
 
+    @property
+    def closures(self) -> int:
+        """Evaluations that it is expected to take: Lanczos rarely needs more than 50 products, of two each."""
+        if not self.wanted:
+            return 0
+        return 100 + (self.resolution**2 if "landscape" in self.wanted else 0)
+
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """eigenvalues: (k,), the largest in magnitude first. directions: (2, parameters), unit vectors.

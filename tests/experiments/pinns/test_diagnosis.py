@@ -12,6 +12,7 @@ import torch
 from experiments.pinns.diagnosis import Diagnosis, diagnose, hessian, landscape, spectrum
 from experiments.pinns.objective import Automatic, objective
 from experiments.pinns.systems import convection, reaction
+from experiments.pinns.task import TASK
 
 
 def rng() -> np.random.Generator:
@@ -147,3 +148,10 @@ def test_the_error_over_time_is_stored_with_the_fields(run):
     error, reference = arrays["error"].astype(float), arrays["reference"].astype(float)
     expected = np.linalg.norm(error, axis=0) / np.linalg.norm(reference, axis=0)
     assert arrays["rel_l2_t"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_it_is_expected_to_take_is_in_the_estimate(complete):
+    usual, looked = (
+        TASK.estimate(complete(**more)).seconds for more in ({}, {"diagnosis": "landscape", "diagnosis.resolution": 71})
+    )
+    assert usual < looked

@@ -71,6 +71,9 @@ def test_what_is_missing_is_run_at_the_scale_that_is_named(call, busy):
     assert "4 of 6 runs are not there yet" in report.err
     assert "suite run walks --scale paper" in report.err
 
+    (busy / "file").touch()
+    refused = call("suite", "report", "walks", "-o", str(busy / "file" / "out"), home=busy)
+    assert (refused.code, "required a folder that can be made" in refused.err) == (2, True)
     written = call("suite", "report", "walks", "--scale", "paper", "-o", str(busy / "out"), home=busy)
     assert written.code == 0, written
     text = (busy / "out" / "report.md").read_text()
