@@ -26,6 +26,14 @@ MANY: list[dict[str, Any]] = [
     {"beta": 2.0, "strategy": "seq2seq", "strategy.window": 0.5, "optimizer.closures": 40},
     {"beta": 1.0, "model.activation": "sin", "optimizer.closures": 20, "optimizer": "adam"},
     {"beta": 1.0, "dtype": "float32", "points": 90, "optimizer.closures": 30},
+    {
+        **{"beta": 1.0, "strategy": "causal", "strategy.epsilon": "1,10", "strategy.every": 3, "strategy.closures": 15},
+        **{"balancing": "gradient_norm", "balancing.every": 5, "optimizer.closures": 40},
+    },
+    {
+        **{"beta": 1.0, "optimizer": "adam", "optimizer.batch": 20, "optimizer.closures": 20},
+        **{"sampler": "rad", "resample_every": 5},
+    },
 ]
 
 

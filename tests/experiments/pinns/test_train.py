@@ -263,7 +263,7 @@ def test_a_checkpoint_survives_the_engines_own_format(run: Run, tmp_path: Path) 
     assert np.array_equal(weights(run(REACTION, state=checkpoint.load(file))), weights(run(REACTION)))
 
 
-@pytest.mark.parametrize("optimizer", ["ssbfgs", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["ssbfgs", "lbfgs", "sgd", "adam_lbfgs"])
 @pytest.mark.parametrize("at", [0, 12, 30])
 def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(
     complete: Callable[..., Any], tmp_path: Path, at: int, optimizer: str
