@@ -363,6 +363,7 @@ class Training:
     def _end(self, stage: Stage, stop: Stop) -> Trained:
         loss, counts = self._form.loss(self._look()), self._counts
         with self._monitor.timed():
+            fresh = self._fresh_residual(stage, len(self._done))
             judgement = self._monitor.judge(self._minimiser.x, stage.coefficients, stage.window)
             self._reporter.stage(
                 stage.name,
@@ -372,12 +373,16 @@ class Training:
                 loss=loss,
                 iterations=counts.stage_iterations,
                 closures=counts.stage_closures,
-                fresh_residual=self._fresh_residual(stage, len(self._done)),
+                fresh_residual=fresh,
                 **judgement.figures,
             )
             self._reporter.fields(counts.step, **self._monitor.fields(judgement))
         return Trained(
-            loss=loss, closures=counts.stage_closures, stop=str(stop), parameters=to_array(self._minimiser.x)
+            loss=loss,
+            fresh_loss=self._form.loss({**self._look(), "residual": fresh}),
+            closures=counts.stage_closures,
+            stop=str(stop),
+            parameters=to_array(self._minimiser.x),
         )
 
     def _fresh_residual(self, stage: Stage, number: int) -> float:

@@ -70,9 +70,12 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
-    """How a stage ended. parameters: the flat vector, which the stages that follow may start from."""
+    """How a stage ended. parameters: the flat vector, which the stages that follow may start from. fresh_loss: the loss
+    with the residual at points that were not trained.
+    """
 
     loss: float
+    fresh_loss: float = 0.0
     closures: int
     stop: str
     parameters: np.ndarray

@@ -1,9 +1,10 @@
 """A curriculum that finds its own steps: a coefficient rises as far as training keeps track of it.
 
-A stage has kept track if its loss ends at no more than `lost` times its target. If it has not, training goes back to
-the weights of the last stage that had, and tries half the step from there; after a stage that reached its target the
-step grows again, up to its first length. The target's own coefficients are approached like any other; only then the
-last stage trains on them with all the evaluations that are left.
+A stage has kept track if its loss ends at no more than `lost` times its target, also with the residual at points that
+it was not trained on: a low loss alone may be that of a network which meets the equation at the points only. If it has
+not, training goes back to the weights of the last stage that had, and tries half the step from there; after a stage
+that reached its target the step grows again, up to its first length. The target's own coefficients are approached like
+any other; only then the last stage trains on them with all the evaluations that are left.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ class Settings(Line, frozen=True, kw_only=True):
         1e-4
     )
     lost: Annotated[
-        float, Meta(ge=1, description="A stage has lost track if its loss ends above so many times its target")
+        float,
+        Meta(
+            ge=1,
+            description="A stage has lost track if its loss, or that on fresh points, ends above so many targets",
+        ),
     ] = 10.0
     closures: Annotated[int, Meta(ge=1, description="Evaluations that each stage before the last may take")] = 1000
 
@@ -72,7 +77,8 @@ def stages(settings: Settings, target: Target) -> Stages:
             closures=settings.closures,
             after=after,
         )
-        if trained.loss <= settings.lost * settings.target:
+        most = settings.lost * settings.target
+        if trained.loss <= most and trained.fresh_loss <= most:
             if trained.loss <= settings.target:
                 step = min(step * settings.growth, chosen.step, key=abs)
             good, kept_by, after = value, index, None

@@ -235,6 +235,14 @@ def test_a_loss_that_is_not_finite_is_a_lost_track() -> None:
     assert followed(lambda beta: float("nan"), step=10.0, smallest=10.0)[1]
 
 
+def test_a_loss_that_is_low_on_the_trained_points_only_is_a_lost_track() -> None:
+    stages = adaptive.stages(adaptive.Settings(step=10.0), target())
+    next(stages)
+    trained = Trained(loss=1e-5, fresh_loss=2e-3, closures=1, stop="loss target", parameters=np.zeros(1))
+    assert stages.send(trained).coefficients.beta == 5
+    assert stages.send(msgspec.structs.replace(trained, fresh_loss=9e-4)).coefficients.beta == 12.5
+
+
 def test_an_adaptive_curriculum_of_nothing_is_one_stage() -> None:
     assert followed(lambda beta: 1.0, target(beta=0.0)) == ([(0.0, None)], "")
     assert followed(lambda beta: 1.0, target(beta=3.0)) == ([(3.0, None)], "")
