@@ -21,11 +21,16 @@ from experiments.suites._operators import (
     pretraining,
 )
 
-JUDGED = (Case("poisson", 1, 2.5), Case("advection_diffusion", 0.2, 0.4), Case("helmholtz", 1, 5))
+JUDGED = (
+    *(Case("poisson", low, high) for low, high in ((1, 2.5), (5, 10))),
+    *(Case("advection_diffusion", low, high) for low, high in ((0.2, 0.4), (1, 2))),
+    Case("helmholtz", 1, 5),
+)
+"""For each system a range within what it was pretrained on, as in the talk, and of two of them one beside it."""
 SINGLE, MIXED = "one system", "mixture"
 
 
-def _suite(scale: Scale, samples: tuple[int, ...], minutes: float | None) -> Suite:
+def _suite(scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minutes: float | None) -> Suite:
     first: list[SuiteRun] = []
     for seed in scale.seeds:
         first += [mixed_pretraining(scale, seed), *(pretraining(scale, case, seed) for case in PRETRAINED.values())]
@@ -34,7 +39,7 @@ def _suite(scale: Scale, samples: tuple[int, ...], minutes: float | None) -> Sui
         for case in PRETRAINED.values():
             start = init.format(case=case.name) + "/{seed}"
             runs += downstream(scale, case, (), init=start, under=under, pretraining=label)
-        for case in JUDGED:
+        for case in cases:
             start = init.format(case=PRETRAINED[case.system].name) + "/{seed}"
             runs += downstream(
                 scale, case, samples, init=start, under=under, modes=("zeroshot", "finetune"), pretraining=label
@@ -69,4 +74,11 @@ def _suite(scale: Scale, samples: tuple[int, ...], minutes: float | None) -> Sui
     )
 
 
-SUITE = (_suite(SMOKE, (8,), 1.5), _suite(QUICK, (64,), 42), _suite(PAPER, (64, 512, 8192), None))
+TUNED = QUICK._replace(rates=QUICK.rates[:2])
+"""Nothing is trained from scratch here, which is what the largest rate is for."""
+
+SUITE = (
+    _suite(SMOKE, JUDGED[:1], (8,), 1),
+    _suite(TUNED, JUDGED, (64,), 45),
+    _suite(PAPER, JUDGED, (64, 512, 8192), None),
+)
