@@ -66,6 +66,7 @@ REACTION_DIFFUSION = System(
     linear=lambda c: {"u_t": 1.0, "u_xx": -c.nu},
     nonlinear=lambda c, d: -c.rho * d.u * (1 - d.u),
     reads=("u",),
+    slopes=lambda c, d: {"u": -c.rho * (1 - 2 * d.u)},
     initial={"u": _initial},
     periodic=("u",),
     reference=_unsolved,

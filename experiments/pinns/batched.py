@@ -35,7 +35,8 @@ class Part:
     """
 
     def __init__(self, network: Network, problem: Problem) -> None:
-        found = plan(problem) if network.is_fast and network.ansatz is None else None
+        plain = network.is_fast and not network.spec.factorised and network.ansatz is None
+        found = plan(problem) if plain else None
         if found is None:
             raise ValueError("required a plain tanh MLP and derivatives up to the second order along one axis")
         self.network, self.problem, self.plan = network, problem, found

@@ -124,7 +124,7 @@ class Workspace:
             return like.new_empty(rows * length)
 
         self.outputs = [empty(spec.width + 1, columns) for _ in range(spec.depth)]
-        self.slopes = [empty(spec.width, points) for _ in range(spec.depth)]
+        self.slope = empty(spec.width, points)
         self.adjoints = [empty(spec.width, columns) for _ in range(2)]
         self.total = empty(spec.width, points)
         self.products = [empty(spec.width, points) for _ in range(max(len(layout.squares) for layout in layouts))]
@@ -201,8 +201,8 @@ class Block:
         self._ones = [output[width] for output in outputs]
         self._units = [_Columns(output[:width], layout) for output in outputs]
         self._adjoints = [_Columns(cut(buffer, width, columns), layout) for buffer in workspace.adjoints]
-        self._slopes = [cut(buffer, width, n) for buffer in workspace.slopes]
-        self._slopes_at = [[slope[:, :count] for count in layout.counts] for slope in self._slopes]
+        self._slope = cut(workspace.slope, width, n)
+        self._slope_at = [self._slope[:, :count] for count in layout.counts]
         total = cut(workspace.total, width, n)
         self._total = [total[:, :count] for count in layout.counts]
         products = [cut(buffer, width, n) for buffer in workspace.products]
@@ -224,17 +224,15 @@ class Block:
         """Fills `output` with u and its channels."""
         self._claim()
         *hidden, last = self._weights.matrices
-        for matrix, fed, units, slope, slopes in zip(
-            hidden, self._fed[:-1], self._units, self._slopes, self._slopes_at, strict=True
-        ):
+        for matrix, fed, units in zip(hidden, self._fed[:-1], self._units, strict=True):
             torch.mm(matrix, fed, out=units.whole)
             torch.sigmoid(units.value, out=units.value)
             torch.add(self._minus_one, units.value, alpha=2, out=units.value)
-            torch.addcmul(self._half, units.value, units.value, value=-0.5, out=slope)
+            torch.addcmul(self._half, units.value, units.value, value=-0.5, out=self._slope)
             for k, bent in self._bent.items():
                 torch.mul(units.channel[k], units.value_at[k], out=bent)
-            for channel, at in zip(units.channel, slopes, strict=True):
-                channel.mul_(at)
+            for channel, slope in zip(units.channel, self._slope_at, strict=True):
+                channel.mul_(slope)
             for (_, c, factor), bent, squared in zip(self.layout.squares, self._bent_at, units.squared, strict=True):
                 units.channel[c].addcmul_(bent, squared, value=-factor)
         torch.mm(last, self._fed[-1], out=self.output)
@@ -265,7 +263,8 @@ class Block:
     def _through_activation(self, layer: int, adjoint: _Columns) -> None:
         """Turns ā into z̄, in place."""
         units, squares = self._units[layer], self.layout.squares
-        adjoint.value.mul_(self._slopes[layer])
+        torch.addcmul(self._half, units.value, units.value, value=-0.5, out=self._slope)
+        adjoint.value.mul_(self._slope)
         if not self._channels:
             return
         widest, *others = self._channels
@@ -276,7 +275,7 @@ class Block:
         for (_, c, factor), product, squared in zip(squares, self._products, units.squared, strict=True):
             torch.mul(squared, adjoint.channel[c], out=product)
             adjoint.value_at[c].addcmul_(squared, product, value=-factor)
-        for channel, slope in zip(adjoint.channel, self._slopes_at[layer], strict=True):
+        for channel, slope in zip(adjoint.channel, self._slope_at, strict=True):
             channel.mul_(slope)
         for (_, c, factor), product, other in zip(squares, self._products, adjoint.squared, strict=True):
             other.addcmul_(units.value_at[c], product, value=-2 * factor)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from engine.api import lazy_import
+from experiments.pinns import graphs
 from experiments.pinns.ansatz import Rows
 from experiments.pinns.derivatives import Block, Layout, Weights, Workspace
 from experiments.pinns.network import Network, derivatives
@@ -26,6 +27,10 @@ else:
     torch = lazy_import("torch")
 
 
+CAPTURED_AFTER = 10
+"""Evaluations after which a function is worth a CUDA graph: one that is used up sooner is not."""
+
+
 class Objective(Protocol):
     """The terms of an evaluation are plain mean squares; the loss weighs them, and the collocation points, too."""
 
@@ -35,13 +40,6 @@ class Objective(Protocol):
 def objective(network: Network, problem: Problem) -> Objective:
     channels = plan(problem) if network.is_fast else None
     return Fused(network, problem, channels) if channels else Automatic(network, problem)
-
-
-class _MeanSquare(NamedTuple):
-    """Of residuals: as it is, and with the weights of the points."""
-
-    plain: float
-    weighted: float
 
 
 class _Placed(NamedTuple):
@@ -56,9 +54,6 @@ class _Placed(NamedTuple):
 
 class Piece:
     """Some of the collocation points, and behind them the points of conditions, laid out in columns."""
-
-    point_weights: torch.Tensor | None = None
-    """Of the collocation points."""
 
     def __init__(self, network: Network, plan: Plan, collocation: np.ndarray, conditions: Sequence[Condition]) -> None:
         parts, self.inside = [collocation], len(collocation)
@@ -100,89 +95,159 @@ class Piece:
         self.block.backward()
 
 
+class _Part(Protocol):
+    """Of the loss, from rows of values into rows of seeds. count: over which a sum of squares is a mean."""
+
+    term: str
+    count: int
+    point_weights: torch.Tensor | None
+
+    def evaluate(self) -> list[torch.Tensor]:
+        """The sum of squares, with point weights also of those weighted; the derivatives of the loss go into seeds."""
+        ...
+
+
 class Fused:
     """Loss and gradient by the passes of `derivatives`, block after block."""
 
     def __init__(self, network: Network, problem: Problem, plan: Plan) -> None:
-        self.network, self.problem, self._plan = network, problem, plan
+        self.network, self.problem = network, problem
         self._weights = Weights(network.spec, network.inputs, network.dtype, network.device)
-        self._pieces = [
+        pieces = [
             Piece(network, plan, chunk, () if i else problem.conditions)
             for i, chunk in enumerate(network.blocks(problem.collocation))
         ]
-        if problem.point_weights is not None:
-            for piece, weights in zip(self._pieces, network.blocks(problem.point_weights), strict=True):
-                piece.point_weights = network.tensor(weights)
-        layouts = [piece.layout for piece in self._pieces]
+        layouts = [piece.layout for piece in pieces]
         workspace = Workspace(network.spec, layouts, self._weights.flat)
-        for piece in self._pieces:
+        for piece in pieces:
             inputs = piece.layout.inputs(network.embedded, piece.points)
             piece.place(Block(network.spec, inputs, piece.layout, self._weights, workspace))
-        axes = list(problem.system.axes)
-        self._read = {name: plan.named.get(name) for name in problem.system.reads if name not in axes}
-        self._read_axes = {name: axes.index(name) for name in problem.system.reads if name in axes}
+        weights = [None] * len(pieces) if problem.point_weights is None else network.blocks(problem.point_weights)
+        self._pieces: list[tuple[Piece, list[_Part]]] = [
+            (
+                piece,
+                [
+                    _Residual(problem, plan, piece, None if at is None else network.tensor(at)),
+                    *(_Mismatch(problem, piece, placed) for placed in piece.placed),
+                ],
+            )
+            for piece, at in zip(pieces, weights, strict=True)
+        ]
+        self._run: graphs.Function = self._launched
+        self._count = 0
 
     def __call__(self, flat: torch.Tensor) -> Evaluation:
+        self._count += 1
+        if self._count == CAPTURED_AFTER and graphs.are_possible(self.network.device):
+            self._run = graphs.captured(self._launched, flat)
         with torch.no_grad():
-            self._weights.load(flat)
-            terms, weighted = dict.fromkeys(self.problem.terms, 0.0), 0.0
-            for piece in self._pieces:
-                piece.forward()
-                residual = self._residual(piece)
-                terms["residual"] += residual.plain
-                weighted += residual.weighted
-                for placed in piece.placed:
-                    terms[placed.condition.term] += self._condition(piece, placed)
-                piece.backward()
-            loss = self.problem.loss({**terms, "residual": weighted})
-            return Evaluation(loss, self._weights.collected(), terms)
+            gradient, squares = self._run(flat)
+            found = iter(squares.tolist())  # the one copy to the host
+        terms, weighted = dict.fromkeys(self.problem.terms, 0.0), 0.0
+        for _, parts in self._pieces:
+            for part in parts:
+                mean = next(found) / part.count
+                terms[part.term] += mean
+                if part.term == "residual":
+                    weighted += mean if part.point_weights is None else next(found) / part.count
+        return Evaluation(self.problem.loss({**terms, "residual": weighted}), gradient, terms)
 
-    def _residual(self, piece: Piece) -> _MeanSquare:
-        """The part of the mean square residual that these points make; its derivatives go into the seed."""
-        block, inside, count = piece.block, piece.inside, len(self.problem.collocation)
-        arguments = {name: block.part(piece.output, c)[:inside] for name, c in self._read.items()}
-        nonlinear = self._nonlinear(arguments, piece.points[:inside])
-        residual = piece.output.new_zeros(inside) if nonlinear is None else nonlinear.detach().clone()
-        for c, factor in self._plan.linear:
-            residual.add_(block.part(piece.output, c)[:inside], alpha=factor)
-        seed = residual * (2 * self.problem.weights["residual"] / count)
-        if piece.point_weights is not None:
-            seed.mul_(piece.point_weights)
-        for c, factor in self._plan.linear:
-            block.part(piece.seed, c)[:inside].add_(seed, alpha=factor)
-        if nonlinear is not None:
-            slopes = torch.autograd.grad(nonlinear, list(arguments.values()), seed, allow_unused=True)
-            for c, slope in zip(self._read.values(), slopes, strict=True):
-                if slope is not None:
-                    block.part(piece.seed, c)[:inside].add_(slope)
-        plain = float(residual.dot(residual)) / count
-        if piece.point_weights is None:
-            return _MeanSquare(plain, plain)
-        return _MeanSquare(plain, float((residual * piece.point_weights).dot(residual)) / count)
+    def _launched(self, flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The gradient, and the sums of squares of all parts in their order; nothing here waits for a GPU."""
+        self._weights.load(flat)
+        squares = []
+        for piece, parts in self._pieces:
+            piece.forward()
+            for part in parts:
+                squares += part.evaluate()
+            piece.backward()
+        return self._weights.collected(), torch.stack(squares)
 
-    def _nonlinear(self, arguments: dict[str, torch.Tensor], points: torch.Tensor) -> torch.Tensor | None:
-        """The nonlinear part of the residual; `arguments` become leaves to differentiate it by."""
-        system = self.problem.system
-        if system.nonlinear is None:
-            return None
-        for name, values in arguments.items():
-            arguments[name] = values.detach().requires_grad_()
-        axes = {axis: points[:, i] for axis, i in self._read_axes.items()}
-        with torch.enable_grad():
-            found: torch.Tensor = system.nonlinear(self.problem.coefficients, SimpleNamespace(**arguments, **axes))
-        return found
 
-    def _condition(self, piece: Piece, placed: _Placed) -> float:
+class _Residual:
+    """The residual at the collocation points of a piece."""
+
+    term = "residual"
+
+    def __init__(self, problem: Problem, plan: Plan, piece: Piece, point_weights: torch.Tensor | None) -> None:
+        self.point_weights = point_weights
+        system, inside, axes = problem.system, piece.inside, list(problem.system.axes)
+        self._system, self._coefficients = system, problem.coefficients
+        self.count = len(problem.collocation)
+        self._factor = 2 * problem.weights["residual"] / self.count
+
+        def rows(channel: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+            return piece.block.part(piece.output, channel)[:inside], piece.block.part(piece.seed, channel)[:inside]
+
+        self._linear = [(*rows(c), factor) for c, factor in plan.linear]
+        self._read = {name: rows(plan.named.get(name)) for name in system.reads if name not in axes}
+        self._axes = {name: piece.points[:inside, axes.index(name)] for name in system.reads if name in axes}
+
+    def evaluate(self) -> list[torch.Tensor]:
+        if self._system.nonlinear is None:
+            residual = self._added(None)
+            seed = self._seed(residual)
+        elif self._system.slopes is not None:
+            at = SimpleNamespace(**{name: values for name, (values, _) in self._read.items()}, **self._axes)
+            residual = self._added(self._system.nonlinear(self._coefficients, at))
+            seed = self._seed(residual)
+            for name, slope in self._system.slopes(self._coefficients, at).items():
+                self._read[name][1].addcmul_(seed, slope)
+        else:
+            leaves = {name: values.detach().requires_grad_() for name, (values, _) in self._read.items()}
+            with torch.enable_grad():
+                nonlinear = self._system.nonlinear(self._coefficients, SimpleNamespace(**leaves, **self._axes))
+            residual = self._added(nonlinear.detach())
+            seed = self._seed(residual)
+            if nonlinear.requires_grad:
+                slopes = torch.autograd.grad(nonlinear, list(leaves.values()), seed, allow_unused=True)
+                for (_, seeds), slope in zip(self._read.values(), slopes, strict=True):
+                    if slope is not None:
+                        seeds.add_(slope)
+        for _, seeds, factor in self._linear:
+            seeds.add_(seed, alpha=factor)
+        if self.point_weights is None:
+            return [residual.dot(residual)]
+        return [residual.dot(residual), (residual * self.point_weights).dot(residual)]
+
+    def _added(self, nonlinear: torch.Tensor | None) -> torch.Tensor:
+        """With the linear part; a new tensor, unless that is all and a row as it is."""
+        if nonlinear is None:
+            (values, _, factor), *others = self._linear
+            if factor == 1 and not others:
+                return values
+            total = values * factor
+        else:
+            others, total = self._linear, nonlinear.clone()
+        for values, _, factor in others:
+            total.add_(values, alpha=factor)
+        return total
+
+    def _seed(self, residual: torch.Tensor) -> torch.Tensor:
+        seed = residual * self._factor
+        return seed if self.point_weights is None else seed.mul_(self.point_weights)
+
+
+class _Mismatch:
+    """A condition at its points."""
+
+    point_weights: torch.Tensor | None = None
+
+    def __init__(self, problem: Problem, piece: Piece, placed: _Placed) -> None:
+        self.term, self.count = placed.condition.term, len(placed.target)
+        self._factor = 2 * problem.weights[self.term] / self.count
         values, seeds = (piece.block.part(row, placed.channel) for row in (piece.output, piece.seed))
-        difference = values[placed.at] - placed.target
-        if placed.minus is not None:
-            difference -= values[placed.minus]
-        count = len(difference)
-        seed = difference * (2 * self.problem.weights[placed.condition.term] / count)
-        seeds[placed.at].add_(seed)
-        if placed.minus is not None:
-            seeds[placed.minus].sub_(seed)
-        return float(difference.dot(difference)) / count
+        self._values, self._seeds = values[placed.at], seeds[placed.at]
+        self._minus = None if placed.minus is None else (values[placed.minus], seeds[placed.minus])
+        self._target = placed.target
+
+    def evaluate(self) -> list[torch.Tensor]:
+        difference = self._values - self._target
+        if self._minus is not None:
+            difference.sub_(self._minus[0])
+            self._minus[1].sub_(difference, alpha=self._factor)
+        self._seeds.add_(difference, alpha=self._factor)
+        return [difference.dot(difference)]
 
 
 class Automatic:

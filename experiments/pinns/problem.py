@@ -40,6 +40,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     axes: {name: its bounds}, time the last.
     linear(c): {name of a derivative: its coefficient}.
     nonlinear(c, d): the rest; `d.u`, `d.u_x`, `d.t` are arrays of NumPy or torch. reads: the names that it uses.
+    slopes(c, d): the derivatives of `nonlinear` by what it reads, {name: array}; where they are not given, automatic
+        differentiation finds them, which takes longer.
     initial: {name of a derivative: function(c, x)}, what holds at the start of time; of an ODE, function(c).
     periodic: the derivatives that agree at both ends of x.
     boundary: {name of a derivative: (function(c, t), function(c, t))}, what holds at the lower and the upper end of x:
@@ -66,6 +68,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     linear: Callable[[Any], Mapping[str, float]]
     nonlinear: Callable[[Any, Any], Any] | None = None
     reads: tuple[str, ...] = ()
+    slopes: Callable[[Any, Any], Mapping[str, Any]] | None = None
     initial: Mapping[str, Callable[..., np.ndarray | float]]
     periodic: tuple[str, ...] = ()
     boundary: Mapping[str, tuple[Values, Values]] = {}

@@ -56,6 +56,10 @@ def nonlinear(c: Coefficients, d: Any) -> Any:
     return c.rho * d.u * d.u * d.u
 
 
+def slopes(c: Coefficients, d: Any) -> dict[str, Any]:
+    return {"u": 3 * c.rho * d.u * d.u}
+
+
 def start(x: np.ndarray) -> np.ndarray:
     return x**2 * np.cos(math.pi * x)
 
@@ -101,6 +105,7 @@ SYSTEM = System(
     linear=linear,
     nonlinear=nonlinear,
     reads=("u",),
+    slopes=slopes,
     initial={"u": initial},
     periodic=("u", "u_x"),
     reference=reference,

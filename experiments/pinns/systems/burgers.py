@@ -42,6 +42,10 @@ def nonlinear(c: Coefficients, d: Any) -> Any:
     return d.u * d.u_x
 
 
+def slopes(c: Coefficients, d: Any) -> dict[str, Any]:
+    return {"u": d.u_x, "u_x": d.u}
+
+
 def initial(c: Coefficients, x: np.ndarray) -> np.ndarray:
     return -np.sin(math.pi * x)
 
@@ -94,6 +98,7 @@ SYSTEM = System(
     linear=linear,
     nonlinear=nonlinear,
     reads=("u", "u_x"),
+    slopes=slopes,
     initial={"u": initial},
     boundary={"u": (wall, wall)},
     reference=reference,

@@ -40,6 +40,10 @@ def nonlinear(c: Coefficients, d: Any) -> Any:
     return -c.rho * d.u * (1 - d.u)
 
 
+def slopes(c: Coefficients, d: Any) -> dict[str, Any]:
+    return {"u": -c.rho * (1 - 2 * d.u)}
+
+
 def gaussian(x: np.ndarray) -> np.ndarray:
     return np.exp(-(((x - math.pi) / SPREAD) ** 2) / 2)
 
@@ -75,6 +79,7 @@ SYSTEM = System(
     linear=linear,
     nonlinear=nonlinear,
     reads=("u",),
+    slopes=slopes,
     initial={"u": initial},
     periodic=("u",),
     reference=reference,

@@ -52,6 +52,10 @@ def nonlinear(c: Coefficients, d: Any) -> Any:
     return -c.rho * d.u * (1 - d.u)
 
 
+def slopes(c: Coefficients, d: Any) -> dict[str, Any]:
+    return {"u": -c.rho * (1 - 2 * d.u)}
+
+
 def initial(c: Coefficients, x: np.ndarray) -> np.ndarray:
     return reaction.gaussian(x)
 
@@ -101,6 +105,7 @@ SYSTEM = System(
     linear=linear,
     nonlinear=nonlinear,
     reads=("u",),
+    slopes=slopes,
     initial={"u": initial},
     periodic=("u", "u_x"),
     reference=reference,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -112,3 +113,16 @@ def test_fast_growth_does_not_overflow() -> None:
     reaction = SYSTEMS["reaction"]
     field = grid_of(reaction).reference(reaction, reaction.coefficients(rho=100.0))
     assert field.min() >= 0 and field.max() <= 1
+
+
+@pytest.mark.parametrize("name", [name for name, system in SYSTEMS.items() if system.slopes])
+def test_slopes_are_the_derivatives_of_the_nonlinear_part(name: str) -> None:
+    system, rng = SYSTEMS[name], np.random.default_rng(0)
+    leaves = {read: torch.from_numpy(rng.standard_normal(30)).requires_grad_() for read in system.reads}
+    c, at = system.coefficients(), SimpleNamespace(**leaves)
+    names = [read for read in system.reads if read not in system.axes]
+    expected = torch.autograd.grad(system.nonlinear(c, at).sum(), [leaves[read] for read in names])
+    found = system.slopes(c, at)
+    assert set(found) == set(names)
+    for read, slope in zip(names, expected, strict=True):
+        torch.testing.assert_close(found[read].detach(), slope)

@@ -1,0 +1,78 @@
+"""Evaluations that are replayed from a CUDA graph: the same numbers as launched one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from experiments.pinns import graphs
+from experiments.pinns.configuration import SYSTEM
+from experiments.pinns.objective import CAPTURED_AFTER, Automatic, Fused, objective
+
+Make = Callable[..., Any]
+SYSTEMS = SYSTEM.components()[0]
+
+
+def test_a_function_that_is_used_often_is_captured_once(
+    network_of: Make, weights_of: Make, problem_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the graph faked: a function over memory of its own."""
+    captures: list[torch.Tensor] = []
+
+    def captured(function: graphs.Function, like: torch.Tensor) -> graphs.Function:
+        captures.append(given := like.clone())
+
+        def replayed(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            given.copy_(flat)
+            return function(given)
+
+        return replayed
+
+    monkeypatch.setattr(graphs, "are_possible", lambda device: True)
+    monkeypatch.setattr(graphs, "captured", captured)
+    system, network = SYSTEMS["reaction"], network_of()
+    problem, flat = problem_of(system, system.coefficients()), weights_of(network)
+    function = objective(network, problem)
+    assert isinstance(function, Fused)
+    launched = [function(flat * (1 + i / 100)) for i in range(CAPTURED_AFTER - 1)]
+    assert not captures
+    for i, before in enumerate(launched):
+        after = function(flat * (1 + i / 100))
+        assert after.loss == before.loss and torch.equal(after.gradient, before.gradient)
+    assert len(captures) == 1
+
+
+def test_a_cpu_launches() -> None:
+    assert not graphs.are_possible(torch.device("cpu"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_graph_gives_what_automatic_differentiation_gives(
+    name: str, network_of: Make, weights_of: Make, problem_of: Make
+) -> None:
+    system = SYSTEMS[name]
+    network = network_of(axes=len(system.axes))._replace(device=torch.device("cuda"))
+    problem, flat = problem_of(system, system.coefficients()), weights_of(network)
+    function, slow = objective(network, problem), Automatic(network, problem)
+    for i in range(CAPTURED_AFTER + 3):
+        point = flat * (1 + i / 100)
+        ours, theirs = function(point), slow(point)
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-12)
+        assert float((ours.gradient - theirs.gradient).norm() / theirs.gradient.norm()) < 1e-12
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_an_evaluation_is_not_touched_by_the_next_replay(network_of: Make, weights_of: Make, problem_of: Make) -> None:
+    system, network = SYSTEMS["convection"], network_of()._replace(device=torch.device("cuda"))
+    function, flat = objective(network, problem_of(system, system.coefficients())), weights_of(network)
+    for _ in range(CAPTURED_AFTER):
+        first = function(flat)
+    kept = first.gradient.clone()
+    function(flat * 1.1)
+    assert torch.equal(first.gradient, kept)
