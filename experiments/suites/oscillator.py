@@ -8,7 +8,7 @@ from __future__ import annotations
 from engine.api import SCALES, Suite, SuiteFigure, SuiteTable
 from experiments.suites._pinn import FIGURES, OURS, SEEDS, SUCCEEDS, Params, runs
 
-MINUTES = {"smoke": 0.1, "quick": 1.5, "paper": 5.0}
+MINUTES = {"smoke": 0.1, "quick": 2.0, "paper": 6.0}
 NOISE = (0.0, 0.1)
 
 SYSTEM: Params = {
@@ -23,6 +23,7 @@ OBSERVED: Params = {"data.points": 10, "data.until": 0.36}
 METHODS: dict[str, Params] = {
     "data alone": {**OBSERVED, "physics": False},
     "physics alone": {},
+    "physics, hard constraints": {"constraints": "hard"},
     "data and physics": OBSERVED,
 }
 WORDS = (

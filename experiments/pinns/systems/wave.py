@@ -65,10 +65,13 @@ def reference(c: Coefficients, x: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def ansatz(c: Coefficients, d: Any) -> tuple[Any, Any]:
-    """The initial shape at rest; its upper end moves where the second mode has no whole number of half waves."""
+    """The initial shape at rest; its upper end moves where the second mode has no whole number of half waves. M is
+    quadratic in time at first and 1 once the fast mode has swung, so that N is of the size of u at all times.
+    """
     shape = (math.pi * d.x).sin() + 0.5 * (c.beta * math.pi * d.x).sin()
     moved = 0.5 * sine_of_half_waves(c.beta) * ((c.beta * math.pi * c.speed * d.t).cos() - 1)
-    return shape + d.x * moved, d.t**2 * d.x * (1 - d.x)
+    swung = (math.pi * max(1.0, c.beta) * max(1.0, c.speed) * d.t) ** 2
+    return shape + d.x * moved, 4 * d.x * (1 - d.x) * swung / (1 + swung)
 
 
 SYSTEM = System(
