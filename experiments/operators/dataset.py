@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,7 @@ from engine.api import (
     lazy_import,
     settings,
 )
+from engine.errors import StoreError
 from experiments.operators import recipe as recipes
 from experiments.operators.recipe import SPLITS, Recipe, Sizes, Split
 from experiments.operators.system import find
@@ -129,6 +131,7 @@ class DatasetTask:
 def _fill(path: Path, recipe: Recipe, sizes: Sizes, chunk: int, state: State, reporter: Reporter) -> bool:
     """Makes and writes what is missing; False where a stop was asked for."""
     done, before, started = int(state["done"]), float(state["seconds"]), time.monotonic()
+    seconds = before
     writer = data.Writer(path)
 
     def checkpoint() -> State:
@@ -149,6 +152,10 @@ def _fill(path: Path, recipe: Recipe, sizes: Sizes, chunk: int, state: State, re
             reporter.checkpoint(done, checkpoint, now=stopping or done == sizes.total)
             if stopping:
                 return False
+    except OSError:
+        with suppress(OSError, StoreError):  # what was written until now need not be made again
+            reporter.checkpoint(done, checkpoint, now=True)
+        raise
     finally:
         writer.close()
     return True

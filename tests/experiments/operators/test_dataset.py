@@ -117,10 +117,7 @@ def test_a_killed_run_goes_on_to_the_same_file(made: Recorder, run: Run, tmp_pat
 FULL = """
 import json, pathlib, resource, signal, sys
 import torch
-from engine.api import Resources
-from engine.client import Client
 from engine.errors import TaskError
-from engine.paths import Home
 from engine.recorder import Recorder
 from experiments.operators.dataset import TASK
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -129,7 +126,7 @@ class Full(Recorder):
     def metrics(self, step, /, **values):
         size = (folder / "samples.h5").stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, size))
-recorder = Full(folder, every=0)
+recorder = Full(folder)
 try:
     TASK.run(json.loads(sys.argv[2]), recorder)
 except TaskError as error:
@@ -146,7 +143,7 @@ def test_where_nothing_more_can_be_written_it_says_so_and_can_go_on(made: Record
     code = [sys.executable, "-c", FULL, str(folder), params]
     message, state = json.loads(subprocess.run(code, capture_output=True, check=True, timeout=100).stdout)
     assert "required room for 0.00084 GB, got File too large; make room and resume" in message
-    assert 0 < state["done"] < 410
+    assert 0 < state["done"] < 410  # kept as it failed: no checkpoint was due before
     resumed = run(TASK, SMALL, folder=folder, state=state)
     assert resumed.shelf["poisson-1-5-16x16"].sha256 == made.shelf["poisson-1-5-16x16"].sha256
 
