@@ -382,6 +382,7 @@ class SuiteFigure(Spec, frozen=True, kw_only=True):
     log_y: bool = True
     statistic: Statistic = "mean"
     published: tuple[Published, ...] = ()
+    published_in: str = "paper"
     notes: str = ""
 
 

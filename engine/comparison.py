@@ -173,7 +173,7 @@ def _notes(table: SuiteTable, value: str) -> tuple[str, ...]:
         fails = (
             f"; where that is above {threshold:g}, so that the method fails there, reproduced: it fails here too, "
             "better: it does not"
-            if threshold < float("inf")
+            if any(known.figure > threshold for known in table.published if (known.value or value) == value)
             else ""
         )
         notes.append(

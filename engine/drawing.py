@@ -130,7 +130,7 @@ def _published(figure: SuiteFigure, groups: Sequence[tuple[Any, ...]]) -> list[L
             if frozen(known.column) == column
         )
         colour = groups.index((column,)) if (column,) in groups else len(groups) + i
-        label = f"{column}, published" if column is not None else "published"
+        label = f"{column}, {figure.published_in}" if column is not None else figure.published_in
         x, y = zip(*points, strict=True)
         lines.append(Line(label=label, x=x, y=y, colour=colour, published=True))
     return lines

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from engine.api import Published, SuiteTable
@@ -102,6 +103,13 @@ def test_other_figures_get_a_verdict_only_where_the_published_method_succeeds():
     rows = [run(20.0, "regular", 0.9, abs_err=0.5), run(20.0, "curriculum", 0.003, abs_err=0.004)]
     _, absolute = comparisons(TABLE, rows)
     assert [(row["published"], row["verdict"]) for row in records(absolute)] == [(0.43, None), (0.005, "reproduced")]
+
+
+def test_what_a_verdict_means_where_a_method_fails_is_said_only_where_one_does():
+    fails, works = TABLE.published[0], TABLE.published[1]
+    for known, said in ((fails, True), (works, False)):
+        (table,) = comparisons(msgspec.structs.replace(TABLE, published=(known,)), [])
+        assert any("the method fails there" in note for note in table.notes) is said
 
 
 def test_a_table_without_published_figures_has_the_spread_alone():
