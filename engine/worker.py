@@ -198,13 +198,13 @@ def _checked(
 
 
 def _answer(what: str) -> int:
-    from engine import curation
-
     answer = os.dup(1)
     os.dup2(2, 1)  # what a task prints while it is imported must not end up in the answer
     if what == "--describe":
         made = msgspec.json.encode(catalogue())
     elif what == "--curate":
+        from engine import curation
+
         made = msgspec.json.encode(curation.answered(sys.stdin.buffer.read()))
     else:
         question = msgspec.json.decode(sys.stdin.buffer.read(), type=list[Question])
