@@ -11,6 +11,7 @@ product follows from their derivatives, which are computed once:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -78,20 +79,32 @@ class Rows:
         self._slopes = [place([both[:, 1]]) for both in derived]
         self._crossed = [2 * c_k * self._slopes[k][: layout.counts[c]] for k, c, c_k in layout.squares]
 
+    @classmethod
+    def stacked(cls, many: Sequence[Rows]) -> Rows:
+        """Of networks whose passes have the same layout, for rows (networks, columns)."""
+        made = cls.__new__(cls)
+        made._layout = many[0]._layout
+        made._added, made._factor = (
+            torch.stack(parts) for parts in zip(*((it._added, it._factor) for it in many), strict=True)
+        )
+        made._slopes = [torch.stack(parts) for parts in zip(*(it._slopes for it in many), strict=True)]
+        made._crossed = [torch.stack(parts) for parts in zip(*(it._crossed for it in many), strict=True)]
+        return made
+
     def applied(self, row: torch.Tensor, out: torch.Tensor) -> None:
         """N and its channels -> u and its channels."""
         layout = self._layout
         torch.addcmul(self._added, self._factor, row, out=out)
         for slope, columns in zip(self._slopes, layout.slices, strict=True):
-            out[..., columns].addcmul_(slope, row[..., : len(slope)])
+            out[..., columns].addcmul_(slope, row[..., : slope.shape[-1]])
         for (k, c, _), crossed in zip(layout.squares, self._crossed, strict=True):
-            out[..., layout.slices[c]].addcmul_(crossed, row[..., layout.slices[k]][..., : len(crossed)])
+            out[..., layout.slices[c]].addcmul_(crossed, row[..., layout.slices[k]][..., : crossed.shape[-1]])
 
     def returned(self, seed: torch.Tensor, out: torch.Tensor) -> None:
         """The derivatives of a loss by u and its channels -> those by N and its channels."""
         layout = self._layout
         torch.mul(self._factor, seed, out=out)
         for slope, columns in zip(self._slopes, layout.slices, strict=True):
-            out[..., : len(slope)].addcmul_(slope, seed[..., columns])
+            out[..., : slope.shape[-1]].addcmul_(slope, seed[..., columns])
         for (k, c, _), crossed in zip(layout.squares, self._crossed, strict=True):
-            out[..., layout.slices[k]][..., : len(crossed)].addcmul_(crossed, seed[..., layout.slices[c]])
+            out[..., layout.slices[k]][..., : crossed.shape[-1]].addcmul_(crossed, seed[..., layout.slices[c]])

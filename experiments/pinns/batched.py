@@ -15,6 +15,7 @@ import msgspec
 
 from engine.api import lazy_import
 from experiments.models import mlp
+from experiments.pinns.ansatz import Rows
 from experiments.pinns.derivatives import Layout
 from experiments.pinns.network import Network
 from experiments.pinns.objective import Piece
@@ -35,8 +36,7 @@ class Part:
     """
 
     def __init__(self, network: Network, problem: Problem) -> None:
-        plain = network.is_fast and not network.spec.factorised and network.ansatz is None
-        found = plan(problem) if plain else None
+        found = plan(problem) if network.is_fast and not network.spec.factorised else None
         if found is None:
             raise ValueError("required a plain tanh MLP and derivatives up to the second order along one axis")
         self.network, self.problem, self.plan = network, problem, found
@@ -47,6 +47,7 @@ class Part:
         self.shape = (
             *(network.spec, network.inputs, network.dtype, network.device),
             *(system.nonlinear, system.reads, tuple(system.axes), problem.terms, self.weights is None),
+            self.piece.rows is None,
             *(self.piece.inside, layout.points, layout.counts),
             tuple((k, c) for k, c, _ in layout.squares),
             tuple(found.named.items()),
@@ -103,6 +104,8 @@ class Batch:
         self._targets = [torch.stack(list(of_all)) for of_all in zip(*map(_targets, parts), strict=True)]
         weights = [part.weights for part in parts if part.weights is not None]
         self._point_weights = torch.stack(weights) if weights else None
+        rows = [part.piece.rows for part in parts if part.piece.rows is not None]
+        self._rows = Rows.stacked(rows) if rows else None
         axes, points = list(system.axes), torch.stack([part.piece.points for part in parts])
         self._read = {name: first.plan.named.get(name) for name in system.reads if name not in axes}
         self._places = {
@@ -116,9 +119,8 @@ class Batch:
         with torch.no_grad():
             matrices = self._matrices(torch.stack(list(flats)))
             layers, output = self._forward(matrices)
-            seed = torch.zeros_like(output)
-            squares = self._mean_squares(output[:, 0], seed[:, 0])
-            gradient = self._backward(matrices, layers, seed)
+            squares, seed = self._judged(output[:, 0])
+            gradient = self._backward(matrices, layers, seed[:, None])
             table = torch.stack(squares, dim=1).double().tolist()
         found = []
         for part, (weighted, *values), own in zip(self._parts, table, gradient, strict=True):
@@ -188,6 +190,18 @@ class Batch:
     def _part(self, row: torch.Tensor, channel: int | None) -> torch.Tensor:
         """Of outputs or seeds (networks, columns), what belongs to a channel, or to u itself (None)."""
         return row[:, : self._layout.points] if channel is None else row[:, self._layout.slices[channel]]
+
+    def _judged(self, output: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Mean squares, and the derivatives of the losses by the rows of the networks (networks, columns)."""
+        if self._rows is None:
+            seed = torch.zeros_like(output)
+            return self._mean_squares(output, seed), seed
+        u, seed = torch.empty_like(output), torch.empty_like(output)
+        self._rows.applied(output, out=u)
+        by_u = torch.zeros_like(u)
+        squares = self._mean_squares(u, by_u)
+        self._rows.returned(by_u, out=seed)
+        return squares, seed
 
     def _mean_squares(self, output: torch.Tensor, seed: torch.Tensor) -> list[torch.Tensor]:
         """The weighted mean square residual, then every term; their derivatives go into the seed. Each (networks,)."""

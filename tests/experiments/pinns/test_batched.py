@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from engine.api import discover
+from experiments.pinns import ansatz
 from experiments.pinns.batched import Batch, Part
 from experiments.pinns.network import Network
 from experiments.pinns.objective import Fused, objective
@@ -24,12 +25,12 @@ SYSTEMS: dict[str, System] = discover("experiments.pinns.systems", "SYSTEM")[0]
 def problems_of(problem_of: Make) -> Callable[..., list[Problem]]:
     """Three problems of one shape, which share nothing else: coefficients, points, weights of terms and of points."""
 
-    def make(system: System, *, weighted: bool = False) -> list[Problem]:
+    def make(system: System, *, weighted: bool = False, **options: Any) -> list[Problem]:
         found = []
         for i in range(3):
             default = system.coefficients()
             values = {name: value * (1 + 0.1 * i) for name, value in msgspec.structs.asdict(default).items()}
-            problem = problem_of(system, msgspec.structs.replace(default, **values))
+            problem = problem_of(system, msgspec.structs.replace(default, **values), **options)
             rng = np.random.default_rng(i)
             found.append(
                 msgspec.structs.replace(
@@ -44,10 +45,10 @@ def problems_of(problem_of: Make) -> Callable[..., list[Problem]]:
     return make
 
 
-def require_same(network: Network, problems: list[Problem], flats: list[torch.Tensor]) -> None:
-    parts = [Part(network, problem) for problem in problems]
+def require_same(networks: list[Network], problems: list[Problem], flats: list[torch.Tensor]) -> None:
+    parts = [Part(network, problem) for network, problem in zip(networks, problems, strict=True)]
     assert len({part.shape for part in parts}) == 1
-    for found, problem, flat in zip(Batch(parts)(flats), problems, flats, strict=True):
+    for found, network, problem, flat in zip(Batch(parts)(flats), networks, problems, flats, strict=True):
         alone = objective(network, problem)
         assert isinstance(alone, Fused)
         expected = alone(flat)
@@ -63,13 +64,27 @@ def test_each_gets_the_loss_and_the_gradient_that_it_gets_alone(
 ) -> None:
     system = SYSTEMS[name]
     network = network_of(axes=len(system.axes))
-    require_same(network, problems_of(system), [weights_of(network, seed) for seed in range(3)])
+    require_same([network] * 3, problems_of(system), [weights_of(network, seed) for seed in range(3)])
+
+
+@pytest.mark.parametrize("name", [name for name, system in SYSTEMS.items() if system.ansatz])
+@pytest.mark.parametrize("hard", [False, True])
+def test_hard_constraints_are_each_networks_own(
+    name: str, hard: bool, network_of: Make, weights_of: Make, problems_of: Make
+) -> None:
+    system = SYSTEMS[name]
+    problems = problems_of(system, hard=hard)
+    networks = [
+        network_of(axes=len(system.axes))._replace(ansatz=ansatz.of_system(system, problem.coefficients))
+        for problem in problems
+    ]
+    require_same(networks, problems, [weights_of(network, seed) for seed, network in enumerate(networks)])
 
 
 def test_points_have_weights_of_their_own(network_of: Make, weights_of: Make, problems_of: Make) -> None:
     network = network_of()
     flats = [weights_of(network, seed) for seed in range(3)]
-    require_same(network, problems_of(SYSTEMS["reaction"], weighted=True), flats)
+    require_same([network] * 3, problems_of(SYSTEMS["reaction"], weighted=True), flats)
 
 
 def test_an_evaluation_is_not_overwritten_by_the_next(network_of: Make, weights_of: Make, problems_of: Make) -> None:
