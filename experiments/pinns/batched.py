@@ -2,12 +2,13 @@
 
 For GPUs, which one network of the usual size does not fill. The networks have the same shape (`Part.shape`); their
 points, coefficients, conditions and weights are their own. The formulas are those of `derivatives`, but that biases are
-added by themselves instead of by a row of ones. All losses come to the host in one copy.
+added by themselves instead of by a row of ones. All losses come to the host in one copy, and a batch
+that is used often is replayed from a CUDA graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,10 +16,11 @@ import msgspec
 
 from engine.api import lazy_import
 from experiments.models import mlp
+from experiments.pinns import graphs
 from experiments.pinns.ansatz import Rows
 from experiments.pinns.derivatives import Layout
 from experiments.pinns.network import Network
-from experiments.pinns.objective import Piece
+from experiments.pinns.objective import CAPTURED_AFTER, Piece
 from experiments.pinns.optimizers import Evaluation
 from experiments.pinns.plan import plan
 from experiments.pinns.problem import Problem
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     import torch
 else:
     torch = lazy_import("torch")
+
+
+Pull = Callable[["torch.Tensor"], Mapping[str, "torch.Tensor"]]
 
 
 class Part:
@@ -112,21 +117,30 @@ class Batch:
             name: points[:, : self._piece.inside, axes.index(name)] for name in system.reads if name in axes
         }
         each = [msgspec.structs.asdict(part.problem.coefficients) for part in parts]
+        self._run: graphs.Function = self._launched
+        self._count = 0
         self._coefficients = SimpleNamespace(**{name: column([one[name] for one in each]) for name in each[0]})
 
     def __call__(self, flats: Sequence[torch.Tensor]) -> list[Evaluation]:
         """The evaluations at a point of each."""
+        stacked = torch.stack(list(flats))
+        self._count += 1
+        if self._count == CAPTURED_AFTER and graphs.are_possible(stacked.device):
+            self._run = graphs.captured(self._launched, stacked)
         with torch.no_grad():
-            matrices = self._matrices(torch.stack(list(flats)))
-            layers, output = self._forward(matrices)
-            squares, seed = self._judged(output[:, 0])
-            gradient = self._backward(matrices, layers, seed[:, None])
-            table = torch.stack(squares, dim=1).double().tolist()
-        found = []
+            gradient, squares = self._run(stacked)
+        found, table = [], squares.tolist()  # the one copy to the host
         for part, (weighted, *values), own in zip(self._parts, table, gradient, strict=True):
             terms = dict(zip(self._terms, values, strict=True))
             found.append(Evaluation(part.problem.loss({**terms, "residual": weighted}), own, terms))
         return found
+
+    def _launched(self, flats: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The gradients (networks, parameters), and the mean squares (networks, 1 + terms); waits for no GPU."""
+        matrices = self._matrices(flats)
+        layers, output = self._forward(matrices)
+        squares, seed = self._judged(output[:, 0])
+        return self._backward(matrices, layers, seed[:, None]), torch.stack(squares, dim=1).double()
 
     def _matrices(self, flats: torch.Tensor) -> list[torch.Tensor]:
         """Of each layer, (networks, outputs, inputs + 1), the hidden ones doubled."""
@@ -223,8 +237,8 @@ class Batch:
     def _residual(self, output: torch.Tensor, seed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         inside = self._piece.inside
         arguments = {name: self._part(output, c)[:, :inside] for name, c in self._read.items()}
-        nonlinear = self._nonlinear(arguments)
-        residual = output.new_zeros(len(output), inside) if nonlinear is None else nonlinear.detach().clone()
+        nonlinear, pull = self._nonlinear(arguments)
+        residual = output.new_zeros(len(output), inside) if nonlinear is None else nonlinear.clone()
         for c, factor in self._linear:
             residual += factor * self._part(output, c)[:, :inside]
         pulled = residual * (self._weights["residual"] * (2 / inside))
@@ -232,26 +246,35 @@ class Batch:
             pulled *= self._point_weights
         for c, factor in self._linear:
             self._part(seed, c)[:, :inside] += factor * pulled
-        if nonlinear is not None:
-            slopes = torch.autograd.grad(nonlinear, list(arguments.values()), pulled, allow_unused=True)
-            for c, slope in zip(self._read.values(), slopes, strict=True):
-                if slope is not None:
-                    self._part(seed, c)[:, :inside] += slope
+        for name, slope in pull(pulled).items():
+            self._part(seed, self._read[name])[:, :inside] += slope
         squares = residual.square()
         plain = squares.mean(dim=1)
         weighted = plain if self._point_weights is None else (squares * self._point_weights).mean(dim=1)
         return weighted, plain
 
-    def _nonlinear(self, arguments: dict[str, torch.Tensor]) -> torch.Tensor | None:
-        """The nonlinear part of the residuals; `arguments` become leaves to differentiate it by."""
-        function = self._parts[0].problem.system.nonlinear
-        if function is None:
-            return None
-        for name, values in arguments.items():
-            arguments[name] = values.detach().requires_grad_()
+    def _nonlinear(self, arguments: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor | None, Pull]:
+        """The nonlinear part of the residuals, and what turns derivatives of a loss by it into those by what it reads:
+        as the system says, or by automatic differentiation.
+        """
+        system, c = self._parts[0].problem.system, self._coefficients
+        if system.nonlinear is None:
+            return None, lambda pulled: {}
+        if system.slopes is not None:
+            at = SimpleNamespace(**arguments, **self._places)
+            slopes = system.slopes(c, at)
+            return system.nonlinear(c, at), lambda pulled: {name: pulled * slope for name, slope in slopes.items()}
+        leaves = {name: values.detach().requires_grad_() for name, values in arguments.items()}
         with torch.enable_grad():
-            found: torch.Tensor = function(self._coefficients, SimpleNamespace(**arguments, **self._places))
-        return found
+            found = system.nonlinear(c, SimpleNamespace(**leaves, **self._places))
+
+        def pull(pulled: torch.Tensor) -> dict[str, torch.Tensor]:
+            if not found.requires_grad:
+                return {}
+            slopes = torch.autograd.grad(found, list(leaves.values()), pulled, allow_unused=True)
+            return {name: slope for name, slope in zip(leaves, slopes, strict=True) if slope is not None}
+
+        return found.detach(), pull
 
 
 def _targets(part: Part) -> list[torch.Tensor]:

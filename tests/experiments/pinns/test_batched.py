@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from engine.api import discover
-from experiments.pinns import ansatz
+from experiments.pinns import ansatz, graphs
 from experiments.pinns.batched import Batch, Part
 from experiments.pinns.network import Network
-from experiments.pinns.objective import Fused, objective
+from experiments.pinns.objective import CAPTURED_AFTER, Fused, objective
 from experiments.pinns.problem import Problem, System
 
 Make = Callable[..., Any]
@@ -122,3 +122,44 @@ def test_other_points_conditions_precision_or_models_make_another_shape(network_
     assert len({shape, *(other.shape for other in others)}) == 6
     with pytest.raises(ValueError, match="required a plain tanh MLP"):
         Part(network_of(activation="sin"), problem_of(system, c))
+
+
+def test_a_batch_that_is_used_often_is_captured_once(
+    network_of: Make, weights_of: Make, problems_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the graph faked: a function over memory of its own."""
+    captures: list[torch.Tensor] = []
+
+    def captured(function: graphs.Function, like: torch.Tensor) -> graphs.Function:
+        captures.append(given := like.clone())
+        return lambda flats: function(given.copy_(flats))
+
+    monkeypatch.setattr(graphs, "are_possible", lambda device: True)
+    monkeypatch.setattr(graphs, "captured", captured)
+    network = network_of()
+    batch = Batch([Part(network, problem) for problem in problems_of(SYSTEMS["reaction"])])
+    flats = [weights_of(network, seed) for seed in range(3)]
+    launched = [batch([flat * (1 + i / 100) for flat in flats]) for i in range(CAPTURED_AFTER - 1)]
+    assert not captures
+    for i, before in enumerate(launched):
+        for ours, theirs in zip(batch([flat * (1 + i / 100) for flat in flats]), before, strict=True):
+            assert ours.loss == theirs.loss and torch.equal(ours.gradient, theirs.gradient)
+    assert len(captures) == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_graph_of_a_batch_gives_what_each_gets_alone(
+    name: str, network_of: Make, weights_of: Make, problems_of: Make
+) -> None:
+    system = SYSTEMS[name]
+    network = network_of(axes=len(system.axes))._replace(device=torch.device("cuda"))
+    problems, flats = problems_of(system), [weights_of(network, seed) for seed in range(3)]
+    batch, alone = Batch([Part(network, problem) for problem in problems]), [objective(network, it) for it in problems]
+    for i in range(CAPTURED_AFTER + 3):
+        points = [flat * (1 + i / 100) for flat in flats]
+        for found, function, point in zip(batch(points), alone, points, strict=True):
+            expected = function(point)
+            assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+            assert float((found.gradient - expected.gradient).norm() / expected.gradient.norm()) < 1e-12
