@@ -85,10 +85,10 @@ def adopt(home: Home, catalog: Catalog, path: Path, name: str = "") -> Shelved:
     """See `Client.import_dataset`."""
     if not path.is_file():
         raise NotPossible(f"{path}: required a file of a dataset, got none")
+    if name:
+        _require_free(catalog, name)
     known = ask(home, Question(about="identity", path=str(path.absolute())))
     name = name or known.name
-    if not NAME.fullmatch(name):
-        raise SpecError([Problem("name", NAME_WORDS, name)])
     _require_free(catalog, name)
     copy = home.datasets / f".{name}-{os.getpid()}{path.suffix}"
     try:
@@ -124,6 +124,8 @@ def adopt(home: Home, catalog: Catalog, path: Path, name: str = "") -> Shelved:
 
 
 def _require_free(catalog: Catalog, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise SpecError([Problem("name", NAME_WORDS, name)])
     if any(item.name == name for item in catalog.shelved("dataset")):
         raise NotPossible(
             f"dataset {name}: required a name that is free, got one that is there; choose another: --name"

@@ -43,6 +43,7 @@ else:
     verification = lazy_import("experiments.operators.verification")
 
 
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FINEST = 128
 """Points along each side of a field that is looked at: a terminal shows no more."""
 
@@ -112,6 +113,9 @@ class DatasetTask:
             reporter.summary(stop_reason="stopped")
 
     def identify(self, path: Path, /) -> tuple[str, dict[str, Any]]:
+        with path.open("rb") as file:
+            if file.read(len(SIGNATURE)) != SIGNATURE:  # without the seconds that importing h5py and torch takes
+                raise TaskError(f"{path}: required an HDF5 file, got one of another kind")
         recipe, sizes, _, digest = data.complete(path)
         about = {"equation": find(recipe.system).equation, "content_sha256": digest}
         return recipe.name, recipes.facts(recipe, sizes) | about | {"quantities": data.quantities(path)}

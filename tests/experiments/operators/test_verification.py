@@ -133,6 +133,12 @@ def test_a_file_that_is_not_finished_cannot_be_verified(recipe_of: RecipeOf, tmp
             ask(tmp_path / "samples.h5")
 
 
+def test_a_file_of_another_kind_is_none(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("x = 1")
+    with pytest.raises(TaskError, match="required an HDF5 file, got one of another kind"):
+        TASK.identify(tmp_path / "text")
+
+
 def test_a_file_is_known_by_what_is_in_it(made: Path) -> None:
     name, facts = TASK.identify(made)
     assert name == "poisson-1-5-16x16"
