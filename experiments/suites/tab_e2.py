@@ -6,7 +6,7 @@ from engine.api import SCALES, Suite
 from experiments.suites._seq2seq import FULL, LONG, SHORT, suite
 
 RHOS = {"smoke": (5.0,), "quick": (5.0, 6.0, 7.0, 8.0, 9.0, 10.0), "paper": (5.0, 6.0, 7.0, 8.0, 9.0, 10.0)}
-MINUTES = {"smoke": 0.1, "quick": 9.0, "paper": 60.0}
+MINUTES = {"smoke": 0.1, "quick": 10.0, "paper": 90.0}
 
 PUBLISHED = {
     FULL: {
@@ -46,7 +46,7 @@ def at(scale: str) -> Suite:
         coefficients=RHOS[scale],
         figures=PUBLISHED,
         published_in="Tab. E.2",
-        closures=5000,
+        closures=3000,
         authors_windows=scale != "quick",
         minutes=MINUTES[scale],
         scale=scale,
