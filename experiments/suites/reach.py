@@ -1,6 +1,7 @@
 """How far curricula go: the figures that this project sets itself, on seeds that nothing was tuned on.
 
 Convection over β, reaction over ρ, reaction-diffusion over ν, each by a curriculum with the same network and optimiser.
+Recipes were chosen on seeds below 103.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from collections.abc import Mapping
 from engine.api import SCALES, Suite, SuiteFigure, SuiteRun, SuiteTable
 from experiments.suites._pinn import FIGURES, OURS, OURS_WORDS, SUCCEEDS, Params, published, runs, told
 
-SEEDS = {"smoke": (100,), "quick": (100, 101, 102), "paper": tuple(range(100, 110))}
-MINUTES = {"smoke": 0.1, "quick": 17.0, "paper": 70.0}
+SEEDS = {"smoke": (103,), "quick": (103, 104, 105), "paper": tuple(range(103, 113))}
+MINUTES = {"smoke": 0.1, "quick": 17.0, "paper": 90.0}
 
 CONVECTION: Params = {
     **OURS,
@@ -24,6 +25,8 @@ CONVECTION: Params = {
     "optimizer.target": 1e-7,
 }
 FAR: Params = {**CONVECTION, "optimizer.closures": 50_000}
+FARTHEST: Params = {**FAR, "points": 4000, "optimizer.target": 1e-9}
+"""At β = 80 fewer points let a network meet the equation at all of them and be far from its solution."""
 REACTION: Params = {
     **OURS,
     "system": "reaction",
@@ -31,10 +34,9 @@ REACTION: Params = {
     "strategy.step": 1.0,
     "strategy.target": 1e-5,
     "strategy.closures": 500,
-    "optimizer.closures": 6000,
-    "optimizer.target": 1e-9,
+    "optimizer.closures": 8000,
+    "optimizer.target": 1e-10,
 }
-FINE: Params = {**REACTION, "optimizer.closures": 8000, "optimizer.target": 1e-10}
 REACTION_DIFFUSION: Params = {
     **OURS,
     "system": "reaction_diffusion",
@@ -49,9 +51,10 @@ REACTION_DIFFUSION: Params = {
 }
 
 NEAR_GOALS = {20.0: 9.84e-3, 30.0: 2.02e-2, 40.0: 5.33e-2}
-FAR_GOALS = {50.0: 7.2e-3, 80.0: 6.9e-4}
-REACTION_GOALS = dict.fromkeys((5.0, 6.0, 7.0, 8.0, 9.0, 10.0), 2e-2)
-FINE_GOALS = dict.fromkeys(REACTION_GOALS, 1e-3)
+FAR_GOALS = {50.0: 7.2e-3}
+FARTHEST_GOALS = {80.0: 6.9e-4}
+REACTION_GOALS = dict.fromkeys((5.0, 6.0, 7.0, 8.0, 9.0, 10.0), 1e-3)
+REACTION_SUCCEEDS = 2e-2
 DIFFUSION_GOALS = dict.fromkeys((2.0, 3.0, 4.0, 5.0, 6.0), 1e-2)
 
 
@@ -75,10 +78,10 @@ def at(scale: str) -> Suite:
         summary="Errors by curriculum over β, ρ and ν beside the goals of this project, on fresh seeds",
         runs=(
             *group("convection", CONVECTION, "beta", tuple(NEAR_GOALS)),
-            *group("far", FAR, "beta", tuple(FAR_GOALS)[: 1 if scale == "quick" else None]),
+            *group("far", FAR, "beta", tuple(FAR_GOALS)),
             *group("reaction", REACTION, "rho", tuple(REACTION_GOALS)),
-            *group("fine", FINE, "rho", tuple(FINE_GOALS)),
             *group("diffusion", REACTION_DIFFUSION, "nu", tuple(DIFFUSION_GOALS)),
+            *(group("farthest", FARTHEST, "beta", tuple(FARTHEST_GOALS)) if scale != "quick" else ()),
         ),
         tables=(
             SuiteTable(
@@ -100,28 +103,18 @@ def at(scale: str) -> Suite:
                 published=published(FAR_GOALS),
                 published_in="published best",
                 statistic="median",
-                notes=f"{OURS_WORDS}, at most 50000 evaluations, steps of 5; β = 50: a plain PINN in float64 "
-                "(FP64 is All You Need, 2025); β = 80: the full recipe of jaxpi",
+                notes=f"{OURS_WORDS}, at most 50000 evaluations, steps of 5; published: a plain PINN in float64 "
+                "(FP64 is All You Need, 2025)",
             ),
             SuiteTable(
                 title="Reaction by curriculum over ρ",
                 runs="reaction/",
                 rows=("rho",),
                 values=FIGURES,
-                threshold=SUCCEEDS,
+                threshold=REACTION_SUCCEEDS,
                 published=published(REACTION_GOALS),
                 published_in="goal",
-                notes=told(f"{OURS_WORDS}, to a loss of 1e-9, at most 6000 evaluations, steps of 1", scale),
-            ),
-            SuiteTable(
-                title="Reaction by curriculum over ρ, to a loss of 1e-10",
-                runs="fine/",
-                rows=("rho",),
-                values=FIGURES,
-                threshold=SUCCEEDS,
-                published=published(FINE_GOALS),
-                published_in="goal",
-                notes=told(f"{OURS_WORDS}, at most 8000 evaluations, steps of 1", scale),
+                notes=told(f"{OURS_WORDS}, to a loss of 1e-10, at most 8000 evaluations, steps of 1", scale),
             ),
             SuiteTable(
                 title="Reaction-diffusion at ρ = 5 by curriculum over ρ",
@@ -132,6 +125,18 @@ def at(scale: str) -> Suite:
                 published=published(DIFFUSION_GOALS),
                 published_in="goal",
                 notes=told(f"{OURS_WORDS}, at most 4000 evaluations, steps of 1", scale),
+            ),
+            SuiteTable(
+                title="Convection by curriculum, as far as it goes",
+                runs="farthest/",
+                rows=("beta",),
+                values=FIGURES,
+                threshold=SUCCEEDS,
+                published=published(FARTHEST_GOALS),
+                published_in="published best",
+                statistic="median",
+                notes=f"{OURS_WORDS}, but 4000 of them, at most 50000 evaluations, steps of 5; published: the best run "
+                "of jaxpi's full recipe",
             ),
         ),
         figures=(
