@@ -47,7 +47,7 @@ WAVE: Params = {
     "embedding": "scaled",
     "constraints": "hard",
     "points": 4000,
-    "optimizer.closures": 5000,
+    "optimizer.closures": 2500,
 }
 RECIPES: dict[str, tuple[Params, str]] = {
     "burgers": (BURGERS, "curriculum over ν = 0.03, 0.01, 0.01/π; 2000 points drawn anew by the residual"),
