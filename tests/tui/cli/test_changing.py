@@ -228,7 +228,13 @@ def test_runs_in_the_background_are_stopped_killed_and_watched(call, busy):
 
     watch = [sys.executable, "-m", "tui.cli", "--home", str(busy)]
     follower = subprocess.Popen([*watch, "logs", "-f", "r0001"], stdout=subprocess.PIPE, text=True)
-    watcher = subprocess.Popen([*watch, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    watcher = subprocess.Popen(
+        [*watch, "watch"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     assert "2 running" in watcher.stdout.readline()
     watcher.send_signal(signal.SIGINT)
     _, err = watcher.communicate(timeout=PATIENCE)
