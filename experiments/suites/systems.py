@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from engine.api import SCALES, Published, Suite, SuiteFigure, SuiteRun, SuiteTable
-from experiments.suites._pinn import FIGURES, OURS, SEEDS, SUCCEEDS, Params, runs
+from experiments.suites._pinn import FIGURES, FRESH, OURS, SUCCEEDS, Params, runs
 
 MINUTES = {"smoke": 0.1, "quick": 5.0, "paper": 17.0}
 
@@ -61,7 +61,7 @@ GOALS = {"burgers": 5e-4, "allen_cahn": 1e-3, "wave": 1.27e-2}
 def at(scale: str) -> Suite:
     def group(system: str) -> list[SuiteRun]:
         params, _ = RECIPES[system]
-        return runs(system, params, SEEDS[scale], tag="systems", smoke=scale == "smoke")
+        return runs(system, params, FRESH[scale], tag="systems", smoke=scale == "smoke")
 
     words = "; ".join(f"{system}: {words}" for system, (_, words) in RECIPES.items())
     return Suite(
