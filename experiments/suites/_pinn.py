@@ -16,9 +16,9 @@ FIGURES = ("rel_l2", "abs_err", "loss", "closures", "seconds")
 ONE_CORE = Resources(gpus=0, cpus=1)
 
 SEEDS = {"smoke": (0,), "quick": (0, 1, 2), "paper": tuple(range(10))}
+"""Of each scale."""
 FRESH = {"smoke": (103,), "quick": (103, 104, 105), "paper": tuple(range(103, 113))}
 """Where recipes of our own are judged: nothing was tuned on these seeds."""
-"""Of each scale."""
 
 AUTHORS: dict[str, Value] = {
     "dtype": "float32",
