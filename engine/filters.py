@@ -38,6 +38,10 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _TIMES = frozenset({"created", "started", "ended"})
+_NUMBERS = frozenset({"seed", "attempt", "seconds"})
+_DATE = re.compile(r"\d{4}(-[\dt:.\-]*)?")
+_NONE = "none"
+_A_DATE = "required a date as 2025-01-31 or 2025-01-31T10:00"
 _ALIASES = {"tag": "tags"}
 _SEARCHED = ("id", "label", "name", "tags")
 
@@ -184,6 +188,8 @@ def _term(text: str, start: int) -> tuple[Term, int]:
     column = _ALIASES.get(name[0], name[0])
     if sign[0] in _ORDER:
         _require_order(column, sign[0], found_values, sign.end(), end)
+    elif "~" not in sign[0]:
+        _require_fitting(column, found_values, sign.end(), end)
     return Term(column, sign[0], found_values), end
 
 
@@ -191,7 +197,21 @@ def _require_order(column: str, sign: str, given: tuple[str, ...], at: int, end:
     if len(given) > 1:
         raise _Unfinished(f"required one value after {sign}, got {len(given)}", at, end)
     if column in _TIMES and _moment(given[0]) is None and _number(given[0]) is None:
-        raise _Unfinished(f"required a date as 2025-01-31 or 2025-01-31T10:00, got {given[0]}", at, end)
+        raise _Unfinished(f"{_A_DATE}, got {given[0]}", at, end)
+    if column in _NUMBERS and _number(given[0]) is None:
+        raise _Unfinished(f"required a number, got {given[0]}", at, end)
+
+
+def _require_fitting(column: str, given: tuple[str, ...], at: int, end: int) -> None:
+    """Of a run's own columns it is known what they hold; what its task calls its own may be anything."""
+    for value in given:
+        word = value.casefold()
+        if column in _NUMBERS and not fits_number(value):
+            raise _Unfinished(f"required a number, got {value}", at, end)
+        if column in _TIMES and not _DATE.match(word) and word != _NONE:
+            raise _Unfinished(f"{_A_DATE}, got {value}", at, end)
+        if column == "archived" and word not in ("true", "false"):
+            raise _Unfinished(f"required true or false, got {value}", at, end)
 
 
 def _values(text: str, at: int) -> tuple[tuple[str, ...], int]:
@@ -292,8 +312,13 @@ def _contains(got: Any, needle: str) -> bool:
 def _dated(got: Any, needle: str) -> bool:
     """A time matches the beginning of its local ISO date: `created=2025-01-31`."""
     if got is None:
-        return needle == "none"
+        return needle == _NONE
     return datetime.fromtimestamp(got).isoformat(timespec="seconds").casefold().startswith(needle)
+
+
+def fits_number(text: str) -> bool:
+    """Whether a column of numbers may equal this."""
+    return _number(text) is not None or text.casefold() == _NONE
 
 
 def _number(text: str) -> float | None:

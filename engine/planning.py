@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
 
-from engine import schema
+from engine import config, gpus, schedule, schema
 from engine.api import Problem, Reference, Resources, RunSpec, TaskDescription, Value
 from engine.describe import Catalogue, check
 from engine.errors import ServiceError, SpecError, UnknownName
 from engine.launchers import LAUNCHERS
 from engine.paths import Home
 from engine.records import ENDED, Run, Shelved, Status
+from engine.schedule import Capacity
 from engine.store.catalog import Catalog
 from engine.values import REFERENCES
 
@@ -25,6 +26,9 @@ _OPTIONS = {
     **{field: f"--{field.replace('_', '-')}" for field in Resources.__struct_fields__},
 }
 """Of a run, not of its task: what people write among the parameters by mistake."""
+
+_ON_THIS_MACHINE = frozenset({"local", "inline"})
+"""Launchers whose runs get what this machine has, so that what it lacks is known when they are submitted."""
 
 LONGEST_NAME = 100
 """Characters: a list shows a name in a line beside its run's figures."""
@@ -95,7 +99,7 @@ class Planner:
                 completed.append(self._completed(spec, members))
             except SpecError as error:
                 problems.update(dict.fromkeys(error.problems))
-        problems.update(dict.fromkeys(_of_resources(specs)))
+        problems.update(dict.fromkeys(_of_resources(self._home, specs)))
         asked = [(each.task, each.params) for each in completed]
         for answer in check(self._home, asked, [each.references for each in completed]):
             problems.update(dict.fromkeys(answer.problems))
@@ -247,12 +251,36 @@ def identities(spec: RunSpec, description: TaskDescription, shapes: Iterable[Set
     return found
 
 
-def _of_resources(specs: Iterable[RunSpec]) -> list[Problem]:
-    wrong = dict.fromkeys(spec.resources.launcher for spec in specs if spec.resources.launcher not in LAUNCHERS)
-    return [
-        Problem("launcher", f"one of {', '.join(LAUNCHERS)}", name, schema.suggestion(name, LAUNCHERS))
-        for name in wrong
-    ]
+def _of_resources(home: Home, specs: Iterable[RunSpec]) -> Iterator[Problem]:
+    """What no run could be given: a launcher that is not there, more than this machine has for runs."""
+    asked = list(dict.fromkeys(spec.resources for spec in specs))
+    for name in dict.fromkeys(wanted.launcher for wanted in asked):
+        if name not in LAUNCHERS:
+            yield Problem("launcher", f"one of {', '.join(LAUNCHERS)}", name, schema.suggestion(name, LAUNCHERS))
+    here = [wanted for wanted in asked if wanted.launcher in _ON_THIS_MACHINE]
+    if not here:
+        return
+    there = _capacity(home, here)
+    for wanted in here:
+        short = schedule.lacking(wanted, there)
+        if "cpus" in short and wanted.launcher != "inline":  # which takes threads from nobody
+            hint = "`cpus` in config.toml sets how many"
+            yield Problem("cpus", f"at most {short['cpus']}, what this machine has for runs", str(wanted.cpus), hint)
+        if "gpus" in short:
+            hint = "gpus=auto takes one if there is one, gpus=0 none"
+            yield Problem("gpus", f"at most {short['gpus']}, what this machine has", f"{wanted.gpus:g}", hint)
+
+
+def _capacity(home: Home, asked: Iterable[Resources]) -> Capacity:
+    """What this machine has; its driver is asked only where a number of GPUs is, and none that does not answer is
+    taken for none."""
+    slots = config.load(home).slots
+    if all(wanted.gpus in ("auto", 0) for wanted in asked):
+        return Capacity(cpus=slots)
+    try:
+        return Capacity(cpus=slots, gpus=tuple(gpu.uuid for gpu in gpus.inventory()))
+    except ServiceError:
+        return Capacity(cpus=slots, gpus=None)
 
 
 def tags(given: Iterable[str]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from engine import gpus
+from engine.api import Resources
 from engine.records import ENDED, Run, Status, leases
 
 _ROUNDING = 1e-9  # three thirds of a GPU are one
@@ -78,6 +79,16 @@ def decide(
     return [decision for runs in packs.values() for decision in _of(runs, needed, free)]
 
 
+def lacking(wanted: Resources, capacity: Capacity) -> dict[str, int]:
+    """Of what is asked for, by field: how much the machine has, where it could not give that were it empty."""
+    short = {}
+    if wanted.cpus > capacity.cpus:
+        short["cpus"] = capacity.cpus
+    if wanted.gpus != "auto" and capacity.gpus is not None and wanted.gpus > len(capacity.gpus):
+        short["gpus"] = len(capacity.gpus)
+    return short
+
+
 def _of(runs: list[Run], needed: Mapping[str, Run | None], free: _Free) -> list[Decision]:
     """Of one run, or of those of a pack that wait: they ask for the same, and start together or not at all."""
     held_up = [decision for run in runs if (decision := _because_of_needs(run, needed))]
@@ -134,12 +145,12 @@ class _Free:
 
     def impossible(self, run: Run) -> Skip | None:
         """Whether the machine could not run this were it empty."""
-        wanted, there = run.spec.resources, self.capacity.gpus
-        if wanted.cpus > self.capacity.cpus:
-            reason = f"required {wanted.cpus} CPUs, this machine has {self.capacity.cpus} for runs"
-        elif wanted.gpus != "auto" and there is not None and wanted.gpus > len(there):
-            number = f"{wanted.gpus:g} GPU" + ("s" if wanted.gpus > 1 else "")
-            reason = f"required {number}, this machine has {len(there)}"
+        wanted, short = run.spec.resources, lacking(run.spec.resources, self.capacity)
+        if "cpus" in short:
+            reason = f"required {wanted.cpus} CPUs, this machine has {short['cpus']} for runs"
+        elif "gpus" in short:
+            number = f"{wanted.gpus:g} GPU" + ("s" if wanted.gpus != "auto" and wanted.gpus > 1 else "")
+            reason = f"required {number}, this machine has {short['gpus']}"
         else:
             return None
         return Skip(run, Status.FAILED, reason)

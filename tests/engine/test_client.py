@@ -6,16 +6,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
-from engine import evidence, planning, scheduler
+from engine import evidence, gpus, planning, scheduler
 from engine.api import Resources, RunSpec
 from engine.client import Client
 from engine.errors import FilterError, NotPossible, ServiceError, SpecError, StoreError, UnknownName
+from engine.gpus import Gpu
 from engine.paths import Home
 from engine.records import ACTIVE, ENDED, WAITING, Run, Started, Status
 
@@ -129,6 +131,42 @@ def test_a_task_that_is_not_there_or_is_broken_is_told_apart(alone: Client, monk
         alone.plan("sample_tasks:FAULTY", {})
 
 
+@pytest.fixture
+def small_machine(alone: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Two threads for runs and one GPU; the file that stands for the driver."""
+    alone.home.config.write_text("cpus = 2\n")
+    driver = tmp_path / "gpus.json"
+    driver.write_bytes(msgspec.json.encode([Gpu(index=0, uuid="GPU-0", name="A", memory_total=1)]))
+    monkeypatch.setenv("SCIML_TUI_GPUS", str(driver))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return driver
+
+
+@pytest.mark.usefixtures("small_machine")
+def test_what_this_machine_does_not_have_is_refused_at_its_field(alone: Client) -> None:
+    hint = "(`cpus` in config.toml sets how many)"
+    assert problems(alone, resources=Resources(cpus=3, gpus=2)) == [
+        f"cpus: required at most 2, what this machine has for runs, got 3 {hint}",
+        "gpus: required at most 1, what this machine has, got 2 (gpus=auto takes one if there is one, gpus=0 none)",
+    ]
+    for resources in (Resources(cpus=2, gpus=1), Resources(gpus=0.5), Resources(cpus=3, launcher="inline")):
+        assert len(alone.plan("walk", {}, resources=resources)) == 1
+
+
+def test_no_number_of_gpus_is_refused_while_the_driver_does_not_answer(
+    alone: Client, small_machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_machine.write_text("[]")
+    assert "at most 0" in problems(alone, resources=Resources(gpus=0.5))[0]
+    assert "at most 0" in problems(alone, resources=Resources(gpus=1, launcher="inline"))[0]
+
+    def silent() -> list[Gpu]:
+        raise ServiceError("GPUs: required an answer of the driver")
+
+    monkeypatch.setattr(gpus, "inventory", silent)
+    assert len(alone.plan("walk", {}, resources=Resources(gpus=8))) == 1
+
+
 def test_a_run_that_is_referred_to_becomes_a_need_by_its_id(alone: Client) -> None:
     [first] = submit(alone, name="the first")
     [spec] = alone.plan("walk", {"init": "the first"})
@@ -197,7 +235,7 @@ def test_what_is_submitted_is_stored_with_its_label_and_its_spec(alone: Client) 
 
 def test_the_same_work_is_found_whatever_it_is_called_or_granted(alone: Client) -> None:
     [run] = submit(alone, name="a", tags=["x"])
-    [same] = alone.plan("walk", {"steps": 5}, resources=Resources(cpus=2))
+    [same] = alone.plan("walk", {"steps": 5}, resources=Resources(gpus=0, minutes=2))
     [other] = alone.plan("walk", {}, seeds=[1])
     assert [found.id for found in alone.find_same(same)] == [run.id]
     assert alone.find_same(other) == []

@@ -73,6 +73,9 @@ RUN = Run(
         "summary.rel_l2>0.04",
         "created>=2025-01-31 created<2025-02-01T00:00",
         "created=2025-01-31",
+        "created=2025",
+        "started=none",
+        "seed~3 archived=False",
         "name>a",
     ],
 )
@@ -118,6 +121,11 @@ def test_expressions_that_do_not_hold(expression: str) -> None:
         ("beta<1,2", 6, "required one value after <"),
         ("created>yesterday", 9, "required a date"),
         ("beta >= 20", 6, "no spaces around operators"),
+        ("seed=x", 6, "required a number, got x"),
+        ("beta=3 seed!=0,one", 14, "required a number, got one"),
+        ("attempt>many", 9, "required a number, got many"),
+        ("archived=yes", 10, "required true or false, got yes"),
+        ("created=yesterday", 9, "required a date"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_position(expression: str, at: int, what: str) -> None:

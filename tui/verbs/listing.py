@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.filters import parse, row
+from engine.filters import fits_number, parse, row
 from engine.records import WAITING, Run, Status
 from engine.schema import suggestion
 from tui.live import LiveRun
@@ -80,7 +80,19 @@ def no_match(session: Session, filter: str) -> str:
         for value in term.values
         if value.casefold() not in set(Status)
     ]
+    absent += [
+        f"{term.column} is a number, not {value}"
+        for term in found.terms
+        if "~" not in term.operator and _is_number(term.column, rows)
+        for value in term.values
+        if not fits_number(value)
+    ]
     return "; ".join(("no runs match", *absent))
+
+
+def _is_number(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    held = [value for each in rows if column and (value := each.get(column)) is not None]
+    return bool(held) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in held)
 
 
 def _absent(what: str, word: str, known: Iterable[str]) -> str:

@@ -65,6 +65,7 @@ def test_ls_says_how_many_older_runs_it_does_not_show(call, home):
 def test_ls_says_what_of_a_filter_there_is_none_of(call, home):
     told = {
         "statu=done": "no runs match; no run has statu (did you mean status or started?)",
+        "steps=many": "no runs match; steps is a number, not many",
         "status=dne": "no runs match; no status is called dne (did you mean done?)",
         "status=lost param.kind=drift": "no runs match",
     }
