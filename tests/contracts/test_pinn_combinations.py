@@ -1,12 +1,13 @@
-"""Components of all kinds compose: systems, strategies, optimisers, samplers, balancings. A new file is tested at once.
+"""Components of all kinds compose: systems, strategies, optimisers, samplers, balancings, embeddings, constraints.
 
-Every two components of different kinds meet in some run of a few evaluations (all combinations would be too many); the
-same run resumed anywhere reports the same, bit for bit.
+Every two components of different kinds that can go together meet in some run of a few evaluations (all combinations
+would be too many); the same run resumed anywhere reports the same, bit for bit. A new file is tested at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,17 @@ from safetensors.numpy import load_file
 from engine import schema
 from engine.recorder import Recorder
 from experiments.pinns import problem
-from experiments.pinns.configuration import BALANCING, OPTIMIZER, SAMPLER, STRATEGY, SYSTEM
+from experiments.pinns.configuration import BALANCING, EMBEDDING, OPTIMIZER, SAMPLER, STRATEGY, SYSTEM
 from experiments.pinns.task import TASK
 
 SCHEMA = TASK.describe().schema
 KINDS = (SYSTEM, STRATEGY, OPTIMIZER, SAMPLER, BALANCING)
-COMPONENTS = {kind.key: kind.components() for kind in KINDS}
+COMPONENTS = {kind.key: kind.components() for kind in (*KINDS, EMBEDDING)}
+NETWORKS = {
+    f"{embedding}-{constraints}": {"embedding": embedding, "constraints": constraints}
+    for embedding, constraints in product(COMPONENTS["embedding"][0], ("soft", "hard"))
+}
+"""What makes u: an embedding, and how conditions are met. Hard constraints ask for what both are."""
 SMALL = {
     "points": 12,
     "n_initial": 6,
@@ -51,25 +57,34 @@ TWO_STAGES: dict[str, dict[str, Any]] = {
 """Settings that make two stages of a strategy; one that is not named here is run as it is."""
 
 
-def pairwise(kinds: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Few choices of one of each kind, in which every two of different kinds meet.
+Pair = tuple[int, str, int, str]
+
+
+def pairs(kinds: Sequence[Sequence[str]], can_meet: Callable[[Pair], bool]) -> set[Pair]:
+    every = {(i, a, j, b) for i, j in combinations(range(len(kinds)), 2) for a, b in product(kinds[i], kinds[j])}
+    return set(filter(can_meet, every))
+
+
+def pairwise(kinds: Sequence[Sequence[str]], can_meet: Callable[[Pair], bool]) -> list[tuple[str, ...]]:
+    """Few choices of one of each kind, in which every two of different kinds meet that can.
 
     Each choice begins with a pair that has not met yet, and is filled with what makes most further pairs meet.
     """
-    apart = {(i, a, j, b) for i, j in combinations(range(len(kinds)), 2) for a, b in product(kinds[i], kinds[j])}
+    apart = pairs(kinds, can_meet)
     chosen = []
     while apart:
         i, a, j, b = min(apart)
         row = {i: a, j: b}
         for k in range(len(kinds)):
             if k not in row:
-                row[k] = max(kinds[k], key=lambda key: sum(_pair(k, key, other, row[other]) in apart for other in row))
+                able = [key for key in kinds[k] if all(can_meet(_pair(k, key, other, row[other])) for other in row)]
+                row[k] = max(able, key=lambda key: sum(_pair(k, key, other, row[other]) in apart for other in row))
         apart -= {(m, row[m], n, row[n]) for m, n in combinations(range(len(kinds)), 2)}
         chosen.append(tuple(row[k] for k in range(len(kinds))))
     return chosen
 
 
-def _pair(i: int, a: str, j: int, b: str) -> tuple[int, str, int, str]:
+def _pair(i: int, a: str, j: int, b: str) -> Pair:
     return (i, a, j, b) if i < j else (j, b, i, a)
 
 
@@ -83,8 +98,9 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def params(request: pytest.FixtureRequest) -> dict[str, Any]:
-    chosen = dict(zip((kind.key for kind in KINDS), request.param, strict=True))
-    given = {**SMALL, **chosen, **TWO_STAGES.get(chosen["strategy"], {})}
+    *keys, network = request.param
+    chosen = dict(zip((kind.key for kind in KINDS), keys, strict=True))
+    given = {**SMALL, **chosen, **made_of(chosen["system"], network), **TWO_STAGES.get(chosen["strategy"], {})}
     for key in chosen.values():
         given |= EVERY.get(key, {})
     if chosen["strategy"] in ("curriculum", "adaptive"):
@@ -110,14 +126,38 @@ def test_no_file_of_a_component_is_broken(key: str) -> None:
     assert COMPONENTS[key][1] == []
 
 
-CHOICES = pairwise([list(COMPONENTS[kind.key][0]) for kind in KINDS])
+def made_of(system: str, network: str) -> dict[str, Any]:
+    given: dict[str, Any] = dict(NETWORKS[network])
+    is_periodic = bool(COMPONENTS["system"][0][system].periodic_axes)
+    if given == {"embedding": "fourier", "constraints": "hard"} and is_periodic:
+        given["embedding.periodic"] = True
+    return given
+
+
+@cache
+def can_meet(pair: Pair) -> bool:
+    """A system and a network whose conditions or period the system does not have cannot; all others can."""
+    i, system, j, network = pair
+    if (i, j) != (0, len(KINDS)):
+        return True
+    return TASK.check(schema.complete(SCHEMA, {"system": system, **made_of(system, network)})) == []
+
+
+ALL = [*(list(COMPONENTS[kind.key][0]) for kind in KINDS), list(NETWORKS)]
+CHOICES = pairwise(ALL, can_meet)
 
 
 def test_every_two_components_meet() -> None:
-    for i, j in combinations(range(len(KINDS)), 2):
-        met = {(choice[i], choice[j]) for choice in CHOICES}
-        assert met == set(product(*(COMPONENTS[KINDS[k].key][0] for k in (i, j))))
+    met = {(i, choice[i], j, choice[j]) for choice in CHOICES for i, j in combinations(range(len(ALL)), 2)}
+    assert met == pairs(ALL, can_meet)
     assert len(CHOICES) < 100
+
+
+def test_a_network_that_a_system_cannot_have_is_one_without_its_period() -> None:
+    for system, network in product(ALL[0], ALL[-1]):
+        is_periodic = bool(COMPONENTS["system"][0][system].periodic_axes)
+        refused = network in ("none-hard", "scaled-hard") if is_periodic else network.startswith("periodic")
+        assert can_meet((0, system, len(KINDS), network)) is not refused, (system, network)
 
 
 @pytest.mark.parametrize("params", CHOICES, indirect=True, ids=lambda keys: "-".join(keys))
