@@ -35,7 +35,7 @@ async def drawn(pilot: Pilot[None]) -> None:
     """Every chart and heatmap on the screen shows the newest of what it was given."""
     await pilot.pause(1.0)
     views = pilot.app.screen.query(FrameView)
-    await until(pilot, lambda: all(not view._stale and not view._drawing for view in views))
+    await until(pilot, lambda: all(not view._stale and not view._drawing for view in views if view.size))
     await pilot.pause(0.2)
 
 

@@ -21,6 +21,7 @@ from tui.keymap import KEYMAP
 from tui.messages import FeedFailed, FeedMessage, GpusSeen, RunsChanged, ShelfChanged
 from tui.screens.base import FeedScreen
 from tui.stack import lay
+from tui.widgets.ascii_filter import AsciiFilter
 from tui.widgets.theme import THEME
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class SciMLApp(App[None]):
         super().__init__()
         self.register_theme(THEME)
         self.theme = THEME.name  # here: set later, every style sheet is read twice
+        self._filters.append(AsciiFilter())
         self._open_client = open_client
         self.readonly = readonly
         self.library = Library()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tui import palette
+from tui import palette, text
 from tui.raster.spec import Axis, Plot, Rule, Series, Stage
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def relative_error(arrays: Mapping[str, np.ndarray]) -> str:
     import numpy as np
 
     size = float(np.sqrt(np.mean(arrays["reference"] ** 2))) if "reference" in arrays else 0.0
-    return f"rel L2 {float(np.sqrt(np.mean(arrays['error'] ** 2))) / size:.1e}" if size else ""
+    return f"rel L2 {text.number(float(np.sqrt(np.mean(arrays['error'] ** 2))) / size, digits=2)}" if size else ""
 
 
 class Transfer(NamedTuple):

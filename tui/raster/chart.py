@@ -20,6 +20,8 @@ from tui.raster.smooth import moving_average
 from tui.raster.spec import ChartSpec, Range, Series, Stage
 
 _SMALLEST = (16, 4)
+_TICKS = 6
+"""Cells under the axis that its title leaves to labels, however narrow the chart."""
 _NO_POSITIVE = "no positive values for a logarithmic axis"
 
 
@@ -181,6 +183,7 @@ class _Drawing:
         self.canvas = Canvas(spec.width, spec.height)
         self.samples = read_values(drawn, spec.view.crosshair)
         values = [None if sample is None else sample[1] for sample in self.samples]
+        self.tags = legend.tags(drawn)
         self.legend = legend.place(legend.entries(self.plot, values, spec.tagged), spec.width, spec.height)
         self.area, self.y_ticks = self._layout()
         self.sx = Scale(*limits.x, self.area.width * dots.DOTS_X, limits.log_x)
@@ -301,7 +304,7 @@ class _Drawing:
     def _points(self) -> None:
         for index, series in enumerate(self.series):
             if series.kind != "line":
-                shape = legend.tag(index) if self.spec.tagged else legend.marker(index)
+                shape = self.tags[index] if self.spec.tagged else legend.marker(index)
                 for column, row in zip(*dots.points(series.x, series.y, self.sx, self.sy), strict=True):
                     self.canvas.write(self.area.x + int(column), self.area.y + int(row), shape, Ink(series.colour))
             elif self.spec.tagged:
@@ -314,7 +317,7 @@ class _Drawing:
             columns, rows = dots.points(series.x, series.y, self.sx, self.sy)
         if columns.size:
             x, y = self.area.x + int(columns[-1]), self.area.y + int(rows[-1])
-            self.canvas.write(x, y, legend.tag(index), Ink(series.colour, bold=True))
+            self.canvas.write(x, y, self.tags[index], Ink(series.colour, bold=True))
 
     def _crosshair(self) -> None:
         at = self.spec.view.crosshair
@@ -349,7 +352,7 @@ class _Drawing:
         line = palette.glyph("corner") + palette.glyph("rule") * area.width
         self.canvas.write(area.x - 1, row, line, FAINT)
         end = area.x + area.width
-        title = text.truncate(text.shown(self.plot.x.title), area.width)
+        title = text.truncate(text.shown(self.plot.x.title), max(area.width - _TICKS, 0))
         title_at = end - text.width(title)
         self.canvas.write(title_at, row + 1, title, MUTED)
         for tick, column, label_at in self._x_ticks(title_at - 1 if title else end):
@@ -389,15 +392,20 @@ class _Drawing:
                 shared = shared or label[: label.find("=") + 1]
 
     def _title(self) -> None:
-        view = self.spec.view
-        x = self.canvas.write(0, 0, text.shown(self.plot.title), TITLE)
-        notes = [f"smoothed {view.smoothing:g}"] if view.smoothing else []
-        notes += ["zoomed"] if view.x_range or view.y_range else []
-        if notes:
-            x = self.canvas.write(x + 2, 0, ", ".join(notes), MUTED)
+        """The title, which gives way to how it is looked at, and at the right to where the crosshair is."""
+        view, room = self.spec.view, self.spec.width
         if view.crosshair is not None:
             words = f"{text.shown(self.plot.x.title)} {_original(view.crosshair)}".strip()
-            self.canvas.write(max(self.spec.width - text.width(words), x + 2), 0, words)
+            words = text.truncate(words, room)
+            room -= text.width(words)
+            self.canvas.write(room, 0, words)
+            room -= 2
+        notes = [f"smoothed {view.smoothing:g}"] if view.smoothing else []
+        notes += ["zoomed"] if view.x_range or view.y_range else []
+        said = text.truncate(", ".join(notes), room)
+        title = text.truncate(text.shown(self.plot.title), room - text.width(said) - 2 if said else room)
+        x = self.canvas.write(0, 0, title, TITLE)
+        self.canvas.write(x + 2 if title else x, 0, said, MUTED)
 
 
 def _original(value: float) -> str:

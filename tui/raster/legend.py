@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tui import palette, text
@@ -29,16 +30,18 @@ class Legend(NamedTuple):
     rows: tuple[tuple[Entry, ...], ...] = ()
 
 
-def tag(index: int) -> str:
-    """The letter of a series, where there is no colour."""
-    return chr(ord("a") + index % 26)
+def tags(series: Sequence[Series]) -> list[str]:
+    """The letters of series, where there is no colour; those of one label, as the seeds of a setting, share theirs."""
+    letters: dict[str, str] = {}
+    return [letters.setdefault(each.label, chr(ord("a") + len(letters) % 26)) for each in series]
 
 
 def entries(plot: Plot, values: list[float | None], tagged: bool) -> tuple[Entry, ...]:
     """One for each series that wants one, then the rules. values: what is read of each series, None for nothing."""
+    letters = tags(plot.series) if tagged else [""] * len(plot.series)
     made = [
-        Entry(_swatch(series, index, tagged), text.shown(series.label), text.number(value), Ink(series.colour))
-        for index, (series, value) in enumerate(zip(plot.series, values, strict=True))
+        Entry(_swatch(series, index, letter), text.shown(series.label), text.number(value), Ink(series.colour))
+        for index, (series, value, letter) in enumerate(zip(plot.series, values, letters, strict=True))
         if series.in_legend
     ]
     dashes = palette.glyph("dashes") * 2
@@ -46,10 +49,10 @@ def entries(plot: Plot, values: list[float | None], tagged: bool) -> tuple[Entry
     return tuple(made)
 
 
-def _swatch(series: Series, index: int, tagged: bool) -> str:
+def _swatch(series: Series, index: int, letter: str) -> str:
     line, point = palette.glyph("line"), marker(index)
     shape = {"line": line * 2, "points": f" {point}", "both": line + point}[series.kind]
-    return tag(index) + shape[1] if tagged else shape
+    return letter + shape[1] if letter else shape
 
 
 def marker(index: int) -> str:

@@ -70,6 +70,9 @@ class ExportDialog(ModalScreen[Path | None]):
         self._trouble = ""
         self._written: Path | None = None
         self._typing: Timer | None = None
+        self._writing: Path | None = None
+        self._leaving = False
+        """Whether the dialog is to go once the file is there."""
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -119,7 +122,10 @@ class ExportDialog(ModalScreen[Path | None]):
 
     def _say(self) -> None:
         said = self.query_one(Said)
-        if self._trouble:
+        if self._writing is not None:
+            then = "; closes when it is there" if self._leaving else ""
+            said.say((f"writing {text.shown(str(self._writing))}{then}", "strong"))
+        elif self._trouble:
             said.say((f"{palette.glyph('warning')} {text.shown(self._trouble)}", "problem"))
         elif self._written is not None:
             size = text.size(self._written.stat().st_size) if self._written.exists() else ""
@@ -168,6 +174,8 @@ class ExportDialog(ModalScreen[Path | None]):
     # what keys do
 
     def action_write(self) -> None:
+        if self._writing is not None:
+            return
         self._take_last_letters()
         form = self._form
         if form.problems:
@@ -184,15 +192,21 @@ class ExportDialog(ModalScreen[Path | None]):
             self._form = self._form.typing(row.line.field.key, row.input.value)
 
     def _write(self, *, force: bool) -> None:
-        self.query_one(Said).say((f"writing {text.shown(str(self._form.path))}", "strong"))
-        self.run_worker(self._write_file(self._form, force), name="write", exclusive=True, group="table")
+        self._writing = self._form.path
+        self._say()
+        self.run_worker(self._write_file(self._form, force), name="write", group="write")
 
     async def _write_file(self, form: ExportForm, force: bool) -> None:
         try:
             await asyncio.to_thread(_write, form, force)
             self._written, self._trouble = form.path, ""
         except ScimlError as error:
-            self._trouble = str(error)
+            self._trouble, self._leaving = str(error), False
+        finally:
+            self._writing = None
+        if self._leaving:
+            self.dismiss(self._written)
+            return
         self.refresh_bindings()
         self._view.rows[FORMAT].start()  # out of what is typed in, so that `y` is a key
         self._say()
@@ -205,7 +219,11 @@ class ExportDialog(ModalScreen[Path | None]):
         return self._written is not None if action == "copy" else True
 
     def action_close(self) -> None:
-        self.dismiss(self._written)
+        if self._writing is None:
+            self.dismiss(self._written)
+        else:
+            self._leaving = True
+            self._say()
 
 
 def _beginning(form: ExportForm, table: Table) -> str:

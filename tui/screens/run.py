@@ -10,6 +10,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import ContentSwitcher
 
 from engine.errors import ScimlError
+from engine.records import ENDED, WAITING, Status
 from tui import clipboard, palette, steering, text
 from tui.keymap import KEYMAP
 from tui.live import LiveRun
@@ -49,9 +50,11 @@ class RunScreen(FeedScreen):
     RunScreen {
         & #head { height: 1; padding: 0 1; }
         & #above { height: 3fr; min-height: 8; }
-        & #above Chart { width: 1fr; }
+        & #above > Chart { width: 1fr; }
         & #above FieldsView { width: 44%; padding-left: 1; display: none; }
         &.-wide #above FieldsView { display: block; }
+        &.-fields #above > Chart { display: none; }
+        &.-fields #above FieldsView { display: block; width: 1fr; padding: 0 1; }
         & TabLine { border-top: solid $foreground 15%; height: 2; }
         & ContentSwitcher { height: 2fr; min-height: 5; }
         & ContentSwitcher Lines { height: auto; padding: 0 2; }
@@ -86,7 +89,18 @@ class RunScreen(FeedScreen):
         self.set_interval(1.0, self._show_head)
 
     def on_resize(self) -> None:
-        self.set_class(self.size.width >= _WIDE, "-wide")
+        wide = self.size.width >= _WIDE
+        self.set_class(wide, "-wide")
+        self.query_one(FieldsView).set_class(not wide, "-across")
+        if wide:
+            self._show_in_place(fields=False)
+        self.refresh_bindings()
+
+    def _show_in_place(self, *, fields: bool) -> None:
+        """Where there is no room for both: the fields, or the curves."""
+        self.set_class(fields, "-fields")
+        if not fields and self.query_one(TabLine).here != "log":
+            self.query_one(Chart).focus()
 
     @property
     def live(self) -> LiveRun | None:
@@ -111,6 +125,7 @@ class RunScreen(FeedScreen):
             self.dismiss()
         elif isinstance(message, RunsChanged) and self._run in message.changed:
             self._show_record()
+            self._draw()
         elif isinstance(message, MetricsGrew) and message.run == self._run:
             self._draw()
 
@@ -143,6 +158,8 @@ class RunScreen(FeedScreen):
 
     def _draw_fields(self, report: Report) -> None:
         stored = report.fields
+        if not stored and self.live is not None:
+            self.query_one(FieldsView).say(_no_fields(self.live))
         newest = (stored[-1]["step"], stored[-1]["sha256"]) if stored else None
         if newest is not None and newest != self._fields_shown:
             self._fields_shown = newest
@@ -159,6 +176,7 @@ class RunScreen(FeedScreen):
     def _show_fields(self, arrays: dict[str, np.ndarray]) -> None:
         if self.is_attached:
             self.query_one(FieldsView).show(arrays)
+            self.refresh_bindings()
 
     def _fields_missing(self, why: str) -> None:
         self.app.notify(text.shown(why), severity="warning", markup=False)
@@ -206,7 +224,16 @@ class RunScreen(FeedScreen):
         self._tab(-1)
 
     def action_next_sample(self) -> None:
-        self.query_one(FieldsView).next_sample()
+        view, wide = self.query_one(FieldsView), self.has_class("-wide")
+        if not wide and not self.has_class("-fields"):
+            self._show_in_place(fields=True)
+        elif not view.next_sample() and not wide:
+            self._show_in_place(fields=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "next_sample" and self.has_class("-wide"):
+            return len(self.query_one(FieldsView).samples) > 1
+        return True
 
     def action_back(self) -> None:
         self.dismiss()
@@ -252,6 +279,19 @@ class RunScreen(FeedScreen):
             bar.set_count(message.place, message.total, "matches")
 
 
+def _no_fields(live: LiveRun) -> str:
+    """What stands in the place of the fields, and in a second line why there are none, where that is known."""
+    run = live.run
+    if run.status in WAITING:
+        return f"no fields stored yet\nthe run is {run.status}"
+    if run.status not in ENDED:
+        return "no fields stored yet"
+    if run.status is Status.DONE:
+        return "this run stored no fields"
+    why = text.shown(run.reason)
+    return f"this run stored no fields\n{run.status}{f': {why}' if why else ''}"
+
+
 def _head(live: LiveRun) -> Line:
     run = live.run
     glyph, colour = palette.status(run.status)
@@ -261,7 +301,6 @@ def _head(live: LiveRun) -> Line:
         (f"{text.shown(run.label)}  ", ""),
         (f"seed {run.spec.seed}  ", "muted"),
         (f"{glyph} {run.status}", colour),
-        (f"  {text.shown(said)}" if said else "", "muted"),
     ]
     for name, words in (("loss", "loss"), ("rel_l2", "rel L2")):
         value = live.figure(name)
@@ -270,7 +309,8 @@ def _head(live: LiveRun) -> Line:
     step = step_of(live)
     if step is not None:
         parts += [("   iter ", "muted"), (text.count(step), "")]
-    return [*parts, ("   ", ""), (text.duration(live.seconds), "muted")]
+    parts += [("   ", ""), (text.duration(live.seconds), "muted")]
+    return [*parts, (f"   {text.shown(said)}" if said else "", "muted")]  # last: the figures stay on a narrow screen
 
 
 def _stages(stages: list[dict[str, Any]], live: LiveRun) -> Iterator[Line]:
@@ -282,8 +322,8 @@ def _stages(stages: list[dict[str, Any]], live: LiveRun) -> Iterator[Line]:
         reason = str(stage.get("stop_reason", ""))
         figures = "   ".join(
             f"{WORDS.get(name, name)} {_figure(value)}"
-            for name, value in stage.items()
-            if name in _STAGE_FIGURES and isinstance(value, (int, float))
+            for name in _STAGE_FIGURES
+            if isinstance(value := stage.get(name), (int, float))
         )
         yield [
             (f"{text.fit(text.shown(str(stage['name'])), 10)} ", "strong"),

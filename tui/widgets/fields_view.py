@@ -40,7 +40,7 @@ class FieldsView(Container):
 
     def compose(self) -> ComposeResult:
         for name in NAMES:
-            yield Heatmap(id=name, empty="no fields stored yet" if name == NAMES[0] else "")
+            yield Heatmap(id=name, empty="")
         yield Chart(id="solution")
         yield Chart(id="difference")
 
@@ -65,6 +65,13 @@ class FieldsView(Container):
         else:
             self._plot()
 
+    def say(self, why: str) -> None:
+        """Why there is nothing to see, where there is nothing; of several lines the first is the message."""
+        predicted = self.query_one(f"#{NAMES[0]}", Heatmap)
+        if not self._arrays and predicted.empty != why:
+            predicted.empty = why
+            predicted.redraw()
+
     @property
     def samples(self) -> list[str]:
         """The prefixes of what there is to see, that of the first sample being empty."""
@@ -72,10 +79,15 @@ class FieldsView(Container):
         prefixes = dict.fromkeys(key.removesuffix(name) for key in found for name in NAMES if _is(key, name))
         return [*prefixes, *([LANDSCAPE] if LANDSCAPE in found else [])]
 
-    def next_sample(self) -> None:
-        if samples := self.samples:
-            self._sample = samples[(samples.index(self._sample) + 1) % len(samples)]
-            self._plot()
+    def next_sample(self) -> bool:
+        """Shows the fields of the next sample, after the last the first again. Whether it is a later one."""
+        samples = self.samples
+        if len(samples) < 2:
+            return False
+        at = (samples.index(self._sample) + 1) % len(samples)
+        self._sample = samples[at]
+        self._plot()
+        return at > 0
 
     def _plot(self) -> None:
         if self._sample == LANDSCAPE:

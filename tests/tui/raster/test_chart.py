@@ -249,6 +249,34 @@ def test_curves_are_told_apart_without_colour() -> None:
     assert [mark for mark in column if mark in "ab"] == ["a", "b"]
 
 
+def test_the_seeds_of_a_setting_share_the_letter_that_the_legend_has() -> None:
+    seeds = [line("regular", y=np.full(11, 1.0 + n), in_legend=n == 0) for n in range(2)]
+    frame = render(Plot((*seeds, line("curriculum", BLUE, y=np.full(11, 5.0)))), 100, 14, tagged=True)
+    text = lines(frame)
+    assert "a─ regular" in text[1] and "b─ curriculum" in text[2]
+    right = frame.area.x + frame.area.width - 1
+    column = [row.ljust(frame.width)[right] for row in text[frame.area.y : frame.area.y + frame.area.height]]
+    assert sorted(mark for mark in column if mark.isalpha()) == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize("crosshair", [None, 5.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.9])
+def test_a_title_that_does_not_fit_ends_in_an_ellipsis_and_leaves_the_rest_whole(
+    crosshair: float | None, smoothing: float
+) -> None:
+    plot = Plot((line(),), title="poisson 5:10: error against examples", x=Axis("t"))
+    head = lines(render(plot, 32, 12, view=View(crosshair=crosshair, smoothing=smoothing)))[0]
+    assert head.startswith("poisson") and "…" in head
+    assert head.endswith("t 5") == (crosshair is not None)
+    assert (" smoothed 0.9" in head) == (smoothing > 0)
+
+
+def test_the_title_of_a_narrow_axis_leaves_room_for_a_label() -> None:
+    plot = Plot((line(),), x=Axis("closures of the optimiser"))
+    foot = lines(render(plot, 20, 8))[-1]
+    assert foot.split()[0] == "0" and foot.endswith("…")
+
+
 def test_ascii_chart_is_ascii(in_ascii: None) -> None:
     plot = Plot(
         (line("β=5 curriculum", lo=np.zeros(11), hi=np.full(11, 12.0)), line("points", BLUE, kind="both")),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import threading
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from engine.errors import UnknownName
 from engine.exporters import FORMATS, exporter
 from engine.records import Run, Status
 from engine.tables import Column, Table
+from tui import exports
 from tui.export_form import ExportForm, Rows
 from tui.screens.export import ExportDialog
 from tui.widgets.confirm import Confirm
@@ -244,3 +246,59 @@ async def test_what_cannot_be_written_is_told_at_its_field(dialog: Any, tmp_path
         await driver.pilot.press("ctrl+r")
         await driver.until(lambda: driver.dialog.focused is driver.view.rows["file"].query_one(Input))
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Writing waits until this event is set."""
+    go = threading.Event()
+    write = exports.write
+
+    def slowly(*given: Any, **more: Any) -> None:
+        go.wait(30)
+        write(*given, **more)
+
+    monkeypatch.setattr(exports, "write", slowly)
+    yield go
+    go.set()
+
+
+async def test_a_dialog_that_is_left_while_it_writes_closes_when_the_file_is_there(
+    dialog: Any, tmp_path: Path, slow_disk: threading.Event
+) -> None:
+    async with dialog() as driver:
+        await driver.pilot.press("ctrl+r")
+        await driver.until(lambda: driver.said.startswith("writing"))
+        await driver.pilot.press("ctrl+r", "escape")
+        await driver.until(lambda: "closes when it is there" in driver.said)
+        assert driver.pilot.app.screen is driver.dialog
+        slow_disk.set()
+        await driver.until(lambda: driver.pilot.app.given == [tmp_path / "runs.csv"])
+    assert len((tmp_path / "runs.csv").read_text().splitlines()) == 7
+
+
+async def test_what_goes_wrong_in_a_dialog_that_is_left_is_still_told(
+    dialog: Any, tmp_path: Path, slow_disk: threading.Event
+) -> None:
+    async with dialog() as driver:
+        await driver.pilot.press("ctrl+r")
+        await driver.until(lambda: driver.said.startswith("writing"))
+        await driver.pilot.press("escape")
+        (tmp_path / "runs.csv").write_text("of somebody else")
+        slow_disk.set()
+        await driver.until(lambda: "required a file that does not exist" in driver.said)
+        await driver.pilot.press("escape")
+        await driver.until(lambda: driver.pilot.app.given == [None])
+
+
+async def test_typing_on_while_a_file_is_written_does_not_lose_the_word_about_it(
+    dialog: Any, tmp_path: Path, slow_disk: threading.Event
+) -> None:
+    async with dialog() as driver:
+        await driver.pilot.press("ctrl+r")
+        await driver.until(lambda: driver.said.startswith("writing"))
+        await driver.choose("what", "right")
+        await driver.until(lambda: driver.preview.count("\n") == 2)
+        assert driver.said.startswith("writing")
+        slow_disk.set()
+        await driver.until(lambda: driver.said.startswith("written") and str(tmp_path / "runs.csv") in driver.said)

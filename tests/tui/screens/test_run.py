@@ -3,15 +3,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 
 from engine.api import RunSpec
 from engine.paths import Home
-from engine.records import Run
+from engine.records import Run, Status
 from tui.app import SciMLApp
 from tui.live import LiveRun
-from tui.screens.run import RunScreen, _settings
+from tui.screens.run import RunScreen, _settings, _stages
 from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart
 from tui.widgets.heatmap import Heatmap
@@ -41,7 +42,7 @@ async def test_enter_opens_the_run_with_its_curves_stages_and_fields_and_escape_
         assert [stage.label for stage in screen.query_one(Chart).content.stages] == [f"ρ={k}" for k in range(1, 6)]
         await until(pilot, lambda: screen.query_one("#beside #error", Heatmap).field is not None)
         error = screen.query_one("#beside #error", Heatmap).field
-        assert error is not None and error.colours == "diverging" and error.note == "rel L2 1.0e-02"
+        assert error is not None and error.colours == "diverging" and error.note == "rel L2 1.0e-2"
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
 
@@ -75,6 +76,53 @@ async def test_brackets_step_through_the_tabs(make_app: Make, until: Until) -> N
             await pilot.press("right_square_bracket")
             seen.append(screen.query_one(TabLine).here)
         assert seen == ["stages", "settings", "provenance", "log", "stages"]
+
+
+async def test_a_narrow_screen_shows_the_fields_in_place_of_the_curves_and_the_curves_again(
+    make_app: Make, until: Until
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(app, pilot, until)
+        error = screen.query_one("#beside #error", Heatmap)
+        await until(pilot, lambda: error.field is not None)
+        assert not error.size
+        await pilot.press("f")
+        await until(pilot, lambda: error.size.width > 20 and not screen.query_one(Chart).size)
+        await pilot.press("f")
+        await until(pilot, lambda: not error.size and screen.query_one(Chart).has_focus)
+        await pilot.press("f")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: error.size and screen.query_one(Chart).size)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "said"),
+    [
+        (Status.QUEUED, "", "no fields stored yet\nthe run is queued"),
+        (Status.RUNNING, "", "no fields stored yet"),
+        (Status.DONE, "loss target", "this run stored no fields"),
+        (Status.FAILED, "out of memory", "this run stored no fields\nfailed: out of memory"),
+    ],
+)
+async def test_a_run_without_fields_says_why(
+    make_app: Make, until: Until, furnished: Home, status: Status, reason: str, said: str
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(app.screen.query_one(RunTable)) == 14)
+        live = app.library.runs["r0007"]
+        app.library.runs["r0007"] = LiveRun(msgspec.structs.replace(live.run, status=status, reason=reason))
+        app.screen.query_one(RunTable).move_cursor("r0007")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: app.screen.query_one("#beside #predicted", Heatmap).empty == said)
+
+
+def test_of_a_stage_the_error_stands_before_what_it_took() -> None:
+    stage = {"name": "β=5", "step": 0, "closures": 98, "iterations": 58, "loss": 1e-5, "rel_l2": 0.01}
+    words = "".join(part for part, _ in next(_stages([stage], LiveRun(Run(id="r1", spec=RunSpec(task="pinn"))))))
+    assert words.index("loss") < words.index("rel L2") < words.index("closures")
 
 
 def test_a_name_longer_than_its_column_keeps_its_distance_from_the_value() -> None:

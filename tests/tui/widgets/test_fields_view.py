@@ -51,7 +51,7 @@ async def test_a_function_of_time_is_drawn_as_curves_with_its_observations(app: 
             ("observed", "points"),
         ]
         assert above.content.series[-1].x.tolist() == [0.1, 0.2]
-        assert below.content.title == "error rel L2 1.0e-01"
+        assert below.content.title == "error rel L2 1.0e-1"
         drawn = "".join(above.render_line(y).text for y in range(above.size.height))
         assert "observed" in drawn and "■" in drawn
 
@@ -64,7 +64,7 @@ async def test_a_field_of_x_and_t_is_drawn_in_colours(app: Fields) -> None:
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert (shown(app, Heatmap), shown(app, Chart)) == (["predicted", "reference", "error"], [])
-        assert app.query_one("#error", Heatmap).field.note == "rel L2 1.0e-01"  # type: ignore[union-attr]
+        assert app.query_one("#error", Heatmap).field.note == "rel L2 1.0e-1"  # type: ignore[union-attr]
 
 
 async def test_the_landscape_of_the_loss_comes_after_the_fields_on_a_logarithmic_scale(app: Fields) -> None:
