@@ -124,10 +124,12 @@ def at_default(schema: Schema, params: Params) -> set[str]:
 
 
 def _unknown(schema: Schema, key: str, params: Params) -> Problem:
-    needed = _choices_with(schema["properties"], key)
-    if needed:
-        required = " or ".join(f"{chooser}={choice}" for chooser, choice in needed)
-        chooser = needed[0][0]
+    paths = _paths_to(schema["properties"], key)
+    if paths:
+        taken = [_taken(path, params) for path in paths]
+        nearest = dict.fromkeys(path[n] for path, n in zip(paths, taken, strict=True) if n == max(taken))
+        required = " or ".join(f"{chooser}={choice}" for chooser, choice in nearest)
+        chooser = next(iter(nearest))[0]
         got = f"{chooser}={values.text(params[chooser])}" if chooser in params else "another choice"
         return Problem(key, required, got, f"{key} is a parameter of {required}")
     elsewhere = [other for property in schema["properties"].values() for other in _under_choices(property)]
@@ -135,16 +137,22 @@ def _unknown(schema: Schema, key: str, params: Params) -> Problem:
     return Problem(key, PARAMETER, "an unknown one", hint)
 
 
-def _choices_with(properties: Mapping[str, Property], key: str) -> list[tuple[str, str]]:
-    """The (parameter, choice) pairs that bring `key`."""
-    pairs = []
+def _paths_to(properties: Mapping[str, Property], key: str) -> list[list[tuple[str, str]]]:
+    """Every way to `key`: the (parameter, choice) pairs that bring it, each brought by the one before."""
+    paths = []
     for name, property in properties.items():
         for choice, described in property.get("x-choices", {}).items():
             brought = described.get("properties", {})
             if key in brought:
-                pairs.append((name, choice))
-            pairs += _choices_with(brought, key)
-    return pairs
+                paths.append([(name, choice)])
+            paths += [[(name, choice), *rest] for rest in _paths_to(brought, key)]
+    return paths
+
+
+def _taken(path: Sequence[tuple[str, str]], params: Params) -> int:
+    """How far the choices made go along a path that they do not go to its end."""
+    agree = itertools.takewhile(lambda step: params.get(step[0]) == step[1], path[:-1])
+    return len(list(agree))
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

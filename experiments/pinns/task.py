@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engine.api import Estimate, Params, Problem, Reporter, SpecError, TaskDescription, lazy_import
+from engine.api import Estimate, Params, Problem, Reference, Reporter, SpecError, TaskDescription, lazy_import
 from experiments.pinns import configuration, observations
 from experiments.pinns.configuration import Configuration, Points
 from experiments.pinns.samplers import Sampler
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
-    from experiments.pinns import pack, train
+    from experiments.pinns import pack, train, weights
 else:
+    np = lazy_import("numpy")
     torch = lazy_import("torch")
+    weights = lazy_import("experiments.pinns.weights")
     pack = lazy_import("experiments.pinns.pack")
     train = lazy_import("experiments.pinns.train")
 
@@ -74,6 +77,10 @@ class Pinn:
             *_check_memory(chosen),
         ]
 
+    def check_references(self, params: Params, found: Mapping[str, Sequence[Reference]], /) -> list[Problem]:
+        chosen = configuration.read(params)
+        return [problem for there in found.get("init", ()) for problem in _unfit_start(there, chosen)]
+
     def estimate(self, params: Params, /) -> Estimate:
         chosen = configuration.read(params)
         return Estimate(
@@ -101,6 +108,28 @@ class Pinn:
         places = list(trainings)
         for place, raised in pack.train(list(trainings.values()), at_once=reporters[0].device != "cpu"):
             yield places[place], raised
+
+
+def _unfit_start(there: Reference, chosen: Configuration) -> list[Problem]:
+    """What keeps a run from beginning with the network of another, as far as that is known before it is read."""
+    if there.task != "pinn":
+        return [Problem("init", "a run of the task pinn", f"{there.name}, of the task {there.task}")]
+    try:
+        theirs = configuration.read(there.params)
+    except SpecError:  # of another version: its file says what it is
+        return []
+    different = weights.difference(_built(chosen), _built(theirs))
+    if different is None:
+        return []
+    name, required, got = different
+    return [Problem("init", f"a network of {name}={required}, as this run's", f"{there.name} of {got}", weights.HINT)]
+
+
+def _built(chosen: Configuration) -> weights.Saved:
+    """The network of a run, with numbers of no meaning."""
+    drawn = chosen.embedding.draw(chosen.embedding_settings, chosen.system, np.random.default_rng(0))
+    axes = len(chosen.system.axes)
+    return weights.Saved(np.empty(chosen.size), drawn, chosen.model_settings, axes, chosen.points.constraints)
 
 
 def _check_points(sampler: Sampler, points: Points) -> list[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from engine.api import TaskError
 
 NAME = "network.safetensors"
 EMBEDDING = "embedding."
+HINT = "give this run the network of the other, or leave init empty"
 
 
 class Saved(NamedTuple):
@@ -59,8 +60,20 @@ def load(path: Path, like: Saved) -> Saved:
         raise TaskError(f"init: required a trained network, got {path.name} that cannot be read: {error}") from None
     embedding = {name.removeprefix(EMBEDDING): array for name, array in arrays.items() if name.startswith(EMBEDDING)}
     saved = Saved(parameters, embedding, spec, axes, metadata.get("constraints", "soft"))
-    _check(_shape(like), _shape(saved))
+    if found := difference(like, saved):
+        name, required, got = found
+        raise TaskError(f"init: required a network of {name}={required}, as this run's, got {name}={got} ({HINT})")
     return saved
+
+
+def difference(required: Saved, got: Saved) -> tuple[str, Any, Any] | None:
+    """The first thing in which the second is not built as the first is: its setting, and the values of both."""
+    if type(required.spec) is not type(got.spec):
+        return "model", type(required.spec).__name__, type(got.spec).__name__
+    theirs = _shape(got)
+    return next(
+        ((name, value, theirs[name]) for name, value in _shape(required).items() if theirs[name] != value), None
+    )
 
 
 def _shape(saved: Saved) -> dict[str, Any]:
@@ -72,12 +85,3 @@ def _shape(saved: Saved) -> dict[str, Any]:
         "embedding": {name: array.shape for name, array in saved.embedding.items()} or "none",
         "parameters": saved.parameters.size,
     }
-
-
-def _check(required: Mapping[str, Any], got: Mapping[str, Any]) -> None:
-    for name, value in required.items():
-        if got[name] != value:
-            hint = "give this run the network of the other, or leave init empty"
-            raise TaskError(
-                f"init: required a network of {name}={value}, as this run's, got {name}={got[name]} ({hint})"
-            )

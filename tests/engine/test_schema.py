@@ -145,6 +145,32 @@ def test_every_problem_is_reported_at_once() -> None:
     assert [line.partition(":")[0] for line in found] == ["rate", "steps", "nothing"]
 
 
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({}, "required strategy=curriculum, got strategy=regular"),
+        ({"strategy": "curriculum"}, "required strategy.kind=list, got strategy.kind=linear"),
+    ],
+)
+def test_a_parameter_far_down_is_refused_with_the_choice_that_is_to_be_made_first(
+    chosen: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SpecError, match=f"^strategy.values: {said} "):
+        schema.complete(SCIENCE, {"system": "wave", "strategy.values": "1,2", **chosen})
+
+
+def test_a_choice_that_stands_in_several_places_is_named_once() -> None:
+    model = {"type": "string", "default": "a", "x-choices": {"a": {}, "b": {"properties": {"width": NUMBER}}}}
+    modes = {mode: {"properties": {"model": model}} for mode in ("fresh", "scratch")}
+    mode = {"type": "string", "default": "fresh", "x-choices": {**modes, "tune": {}}}
+    for chosen, said in (
+        ("tune", "required mode=fresh or mode=scratch, got mode=tune"),
+        ("fresh", "required model=b, got model=a"),
+    ):
+        with pytest.raises(SpecError, match=f"^width: {said} "):
+            schema.complete({"properties": {"mode": mode}}, {"mode": chosen, "width": 3})
+
+
 def test_an_unknown_key_comes_with_the_one_that_was_meant() -> None:
     assert problems(SCIENCE, betta="3") == [
         "betta: required a parameter of this task, got an unknown one (did you mean beta?)"

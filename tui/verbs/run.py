@@ -11,7 +11,7 @@ import typer
 from engine import schema
 from engine.api import Problem, Resources, RunSpec
 from engine.errors import SpecError
-from engine.records import Run, Status
+from engine.records import ENDED, Run, Status
 from tui.render import hint, output_aside, say
 from tui.session import Session
 from tui.verbs.options import Json
@@ -68,7 +68,7 @@ def run(
 
 
 def deliver(session: Session, specs: Sequence[RunSpec], *, pack: bool = False, wait: bool, json: bool) -> None:
-    """Submits runs and prints their ids; with `wait`, ends when they have, and badly unless all are done."""
+    """Submits runs and prints their ids; with `wait`, ends when they have. It ends badly if one of them did by then."""
     with output_aside():
         runs = session.writer.submit(specs, pack=pack)
     if not json:
@@ -79,7 +79,8 @@ def deliver(session: Session, specs: Sequence[RunSpec], *, pack: bool = False, w
         runs = wait_for(session, [submitted.id for submitted in runs])
     if json:
         emit_runs(runs)
-    if wait and any(ended.status is not Status.DONE for ended in runs):
+    over = runs if wait else [each for each in runs if each.status in ENDED]  # which were run here
+    if any(each.status is not Status.DONE for each in over):
         raise typer.Exit(1)
 
 

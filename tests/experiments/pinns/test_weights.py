@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from engine import schema
-from engine.api import Artifact, TaskError
+from engine.api import Artifact, Reference, TaskError
 from engine.recorder import Recorder
 from experiments.pinns.task import TASK
 
@@ -86,6 +86,28 @@ def test_a_network_of_another_shape_is_refused(
     inputs = first()
     with pytest.raises(TaskError, match=words):
         run({**FIRST, "init": "first", **given}, inputs=inputs)
+
+
+def refused(given: dict[str, Any], task: str = "pinn", **theirs: Any) -> list[str]:
+    described = TASK.describe().schema
+    there = Reference(kind="run", name="r1", task=task, params=schema.complete(described, theirs) if theirs else {})
+    params = schema.complete(described, {"init": "r1", **given})
+    return [str(problem) for problem in TASK.check_references(params, {"init": [there]})]
+
+
+def test_a_run_that_cannot_be_begun_with_is_refused_when_it_is_submitted() -> None:
+    hint = "(give this run the network of the other, or leave init empty)"
+    usual: dict[str, Any] = {"model.width": 8}
+    assert refused(usual, **usual) == [] == refused({**usual, "system": "reaction"}, **usual)
+    assert refused(usual, **{"model.width": 9}) == [
+        f"init: required a network of model.width=8, as this run's, got r1 of 9 {hint}"
+    ]
+    assert "embedding={'" in refused({"embedding": "periodic"}, **{"model.width": 20})[0]
+    assert "axes=2" in refused({}, system="oscillator")[0]
+    hard = {"embedding": "periodic", "constraints": "hard"}
+    assert "constraints=hard" in refused(hard, embedding="periodic")[0]
+    assert refused({}, task="operator") == ["init: required a run of the task pinn, got r1, of the task operator"]
+    assert refused({}) == []  # of parameters that nothing is known of
 
 
 def test_a_run_without_a_network_is_refused(run: Run, first: Callable[..., Any]) -> None:

@@ -54,8 +54,8 @@ def filled(seams: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("filled") / "home"
     walk = ["run", "walk", "steps=3", "kind=drift", "--launcher", "inline", "--home", str(home)]
     assert cli.main([*walk, "--seeds", "0-2", "--tag", "good", "--name", "drifting"]) == 0
-    assert cli.main([*walk, "ending=task error"]) == 0
-    assert cli.main([*walk, "ending=divergence"]) == 0
+    assert cli.main([*walk, "ending=task error"]) == 1
+    assert cli.main([*walk, "ending=divergence"]) == 1
     return home
 
 

@@ -81,6 +81,11 @@ def test_run_wait_is_exit_code_1_unless_all_did_well(call, empty):
     assert "required a path, got a wall" in ended.err
 
 
+def test_a_run_that_fails_here_and_now_is_exit_code_1_without_being_waited_for(call, empty):
+    ended = call("run", "walk", "steps=1", "ending=task error", "--launcher", "inline", home=empty)
+    assert (ended.code, ended.out) == (1, "r0001\n")
+
+
 def test_a_name_is_a_line_that_a_list_can_show(call, empty):
     for name, got in {"x" * 101: "101 of them", "two\nlines": r"'two\nlines'", "\x1b[31mred": r"'\x1b[31mred'"}.items():
         ended = call("run", "walk", "--name", name, home=empty)
