@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from tui import palette
-from tui.keymap import KEYMAP
+from tui.keymap import KEYMAP, MOVE, display
 from tui.messages import FeedFailed, FeedMessage, GpusSeen, RunsChanged, ShelfChanged
 from tui.screens.base import FeedScreen
 from tui.stack import lay
@@ -162,6 +162,15 @@ class SciMLApp(App[None]):
             gc.enable()
 
     on_runs_changed = on_shelf_changed = on_metrics_grew = on_gpus_seen = on_feed_failed = _tell
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """For the command palette: what can be done on this screen now, as the keymap calls it."""
+        for active in screen.active_bindings.values():
+            row = KEYMAP.get(active.binding.id)
+            if row is not None and active.enabled and row.group != MOVE and row.id != "app.palette":
+                keys = ", ".join(map(display, row.keys))
+                act = partial(self.run_action, active.binding.action, active.node)
+                yield SystemCommand(row.label, f"{keys}  {row.help}".rstrip(), act)
 
     # keys that work everywhere
 

@@ -162,6 +162,12 @@ class CompareScreen(FeedScreen):
         self._quantity = QUANTITIES[(QUANTITIES.index(self._quantity) + 1) % len(QUANTITIES)]
         self._draw_curves()
 
+    def action_page_up(self) -> None:
+        self.query_one(VerticalScroll).scroll_page_up()
+
+    def action_page_down(self) -> None:
+        self.query_one(VerticalScroll).scroll_page_down()
+
     def action_export(self) -> None:
         self.sciml.export({"the marked runs": [live.row() for live in self._marked()]})
 

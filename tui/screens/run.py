@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from engine.errors import ScimlError
@@ -139,6 +140,8 @@ class RunScreen(FeedScreen):
         if live is None:
             return
         self._show_head()
+        ended = live.run.status in ENDED
+        self.query_one(LogView).set_empty("this run printed nothing" if ended else "nothing printed yet")
         self._fill("setting-lines", list(_settings(live)))
         self._fill("provenance-lines", list(_provenance(live)))
 
@@ -216,6 +219,15 @@ class RunScreen(FeedScreen):
             self.query_one(LogView).focus()
         else:
             self.query_one(Chart).focus()
+
+    def _page(self) -> Widget:
+        return self.query_one(f"#{self.query_one(TabLine).here}")
+
+    def action_page_up(self) -> None:
+        self._page().scroll_page_up()
+
+    def action_page_down(self) -> None:
+        self._page().scroll_page_down()
 
     def action_next_tab(self) -> None:
         self._tab(1)

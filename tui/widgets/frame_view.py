@@ -119,7 +119,7 @@ class FrameView(Widget):
 
     def render_line(self, y: int) -> Strip:
         frame, width = self.frame, self.size.width
-        if frame is None or y >= frame.height:
+        if frame is None or y >= frame.height or not frame.width:  # drawn when there was no room, or less
             return Strip.blank(width, self.get_component_rich_style("frame--text"))
         strip = self._strips.get(y)
         if strip is None:

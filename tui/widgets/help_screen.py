@@ -80,7 +80,7 @@ class HelpScreen(ModalScreen[None]):
         cells = (width - 4 * (len(columns) - 1)) // len(columns)
         keys = max((text.width(_keys(row)) for rows in groups.values() for row in rows), default=0)
         for name, rows in groups.items():
-            min(columns, key=len).extend(_lines(name, rows, cells - keys - 4))
+            min(columns, key=len).extend(_lines(name, rows, max(cells - keys - 4, 1)))
         made = Text()
         for lines in zip_longest(*columns, fillvalue=("", "")):
             for index, (key, words) in enumerate(lines):

@@ -71,6 +71,12 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._matches: list[int] = []
         self._here = -1
 
+    def set_empty(self, message: str) -> None:
+        """Says this where nothing was printed."""
+        self.empty = message
+        if not self.lines:
+            self.refresh()
+
     # Lines.
 
     def append(self, chunk: str) -> None:

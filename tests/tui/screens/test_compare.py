@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
 from tui.app import SciMLApp
@@ -50,6 +51,17 @@ async def test_nothing_marked_says_what_to_press(make_app: Make, until: Until) -
         await until(pilot, lambda: app.library.complete)
         assert isinstance(app.screen, CompareScreen)
         assert "mark runs with space" in chart(app, "curves").content.empty
+
+
+async def test_the_table_is_read_to_its_end_without_a_mouse(make_app: Make, until: Until) -> None:
+    app = make_app(first="compare", marked=ALL)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: len(chart(app, "curves").content.series) == 6)
+        table = app.screen.query_one(VerticalScroll)
+        await until(pilot, lambda: table.max_scroll_y > 0)
+        for key, there in (("pagedown", lambda: table.scroll_y > 0), ("pageup", lambda: table.scroll_y == 0)):
+            await pilot.press(key)
+            await until(pilot, there)
 
 
 async def test_the_quantity_can_be_changed(make_app: Make, until: Until) -> None:

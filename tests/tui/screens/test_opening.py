@@ -31,3 +31,18 @@ async def test_it_opens_on_every_screen_and_goes_to_every_other(make_app: Make, 
     await app.run_async(headless=True, size=(120, 40), auto_pilot=look)
     assert seen == ["DatasetsScreen", "ModelsScreen", "RunsScreen", "CompareScreen"]
     assert app.return_code == 0
+
+
+async def test_the_command_palette_does_what_the_keys_of_this_screen_do(make_app: Make, until: Until) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.library.complete)
+        commands = {command.title: command for command in app.get_system_commands(app.screen)}
+        assert {"new", "filter", "export", "Compare", "quit (runs go on)"} <= commands.keys()
+        assert commands["mark"].help == "space  mark or unmark the row for comparing, stopping, exporting"
+        assert not {"Theme", "Maximize", "up"} & commands.keys()
+        await pilot.press("colon", *"compare")
+        await until(pilot, lambda: app.screen.query("CommandList > *") or app.screen.query("CommandList"))
+        await pilot.pause(0.5)
+        await pilot.press("enter")
+        await until(pilot, lambda: type(app.screen).__name__ == "CompareScreen")

@@ -96,6 +96,28 @@ async def test_a_narrow_screen_shows_the_fields_in_place_of_the_curves_and_the_c
         await until(pilot, lambda: error.size and screen.query_one(Chart).size)
 
 
+async def test_long_tabs_are_read_to_their_end_without_leaving_the_chart(make_app: Make, until: Until) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(app, pilot, until)
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        provenance = screen.query_one("#provenance")
+        await until(pilot, lambda: provenance.max_scroll_y > 0)
+        await pilot.press("pagedown")
+        await until(pilot, lambda: provenance.scroll_y > 0)
+        assert screen.query_one(Chart).has_focus
+
+
+async def test_a_run_that_ended_without_a_word_is_not_waited_for(make_app: Make, until: Until) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: len(app.screen.query_one(RunTable)) == 14)
+        app.screen.query_one(RunTable).move_cursor("r0007")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: app.screen.query_one(LogView).empty == "this run printed nothing")
+
+
 @pytest.mark.parametrize(
     ("status", "reason", "said"),
     [
