@@ -216,6 +216,10 @@ class Block:
         self.output, self.seed = (cut(buffer, 1, columns) for buffer in workspace.results)
         self._half, self._minus_one = inputs.new_tensor(0.5), inputs.new_tensor(-1.0)
 
+    def feed(self, inputs: torch.Tensor) -> None:
+        """Other inputs in the place of those that it was made with."""
+        self._fed[0].copy_(inputs)
+
     def part(self, row: torch.Tensor, channel: int | None) -> torch.Tensor:
         """Of `output` or `seed`, what belongs to a channel, or to u itself (None), at the points that it covers."""
         return row[0, : self.layout.points] if channel is None else row[0, self.layout.slices[channel]]

@@ -16,7 +16,7 @@ from engine.api import lazy_import
 from experiments.pinns import observations
 from experiments.pinns.configuration import Configuration
 from experiments.pinns.network import Network, residuals
-from experiments.pinns.objective import Objective, objective
+from experiments.pinns.objective import Objective, moved, objective
 from experiments.pinns.observations import Observations
 from experiments.pinns.optimizers import Evaluation
 from experiments.pinns.problem import Problem, System, pose
@@ -49,6 +49,8 @@ class Formulation:
         self._factors: dict[str, float] = {}
         """Of the terms' weights, by the balancing."""
         self._epoch: tuple[int, list[np.ndarray]] | None = None
+        self._batches: dict[int, Objective] = {}
+        """The last function of a batch, by the number of its points."""
 
     # A stage
 
@@ -78,6 +80,7 @@ class Formulation:
             point_weights=self._point_weights,
         )
         self.function = objective(self._network, self._weighted)
+        self._batches = {}
 
     def minimised_by(self, network: Network) -> Objective:
         """The function as it stands, of a network in another precision."""
@@ -162,7 +165,10 @@ class Formulation:
         if self._epoch is None or self._epoch[0] != epoch:
             order = self._seeds.generator(BATCHES, self._number, epoch).permutation(count)
             self._epoch = epoch, np.array_split(order, math.ceil(count / self.batch))
-        return objective(self._network, self._weighted.part(self._epoch[1][place]))
+        part = self._weighted.part(self._epoch[1][place])
+        size = len(part.collocation)
+        self._batches[size] = moved(self._batches.get(size), self._network, part)
+        return self._batches[size]
 
     # Points
 

@@ -6,6 +6,7 @@ along one axis), and automatic differentiation for everything else. Both give th
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -40,6 +41,13 @@ class Objective(Protocol):
 def objective(network: Network, problem: Problem) -> Objective:
     channels = plan(problem) if network.is_fast else None
     return Fused(network, problem, channels) if channels else Automatic(network, problem)
+
+
+def moved(function: Objective | None, network: Network, problem: Problem) -> Objective:
+    """The objective of a problem; function: that of the same problem on as many other collocation points, if there is
+    one, which is not evaluated again.
+    """
+    return function.moved(problem) if isinstance(function, Fused) else objective(network, problem)
 
 
 class _Placed(NamedTuple):
@@ -82,6 +90,13 @@ class Piece:
         self.block, self.output, self.seed = block, block.output, block.seed
         if self.rows is not None:
             self.output, self.seed = torch.empty_like(block.output), torch.empty_like(block.seed)
+
+    def move(self, network: Network, collocation: np.ndarray) -> None:
+        """To as many other collocation points; the points of conditions stay."""
+        self.points[: self.inside].copy_(network.tensor(collocation))
+        self.block.feed(self.layout.inputs(network.embedded, self.points))
+        if network.ansatz is not None:
+            self.rows = Rows(network.ansatz, self.points, self.layout)
 
     def forward(self) -> None:
         self.block.forward()
@@ -135,6 +150,22 @@ class Fused:
         ]
         self._run: graphs.Function = self._launched
         self._count = 0
+
+    def moved(self, problem: Problem) -> Fused:
+        """The function of a problem that is this one on as many other collocation points.
+
+        It is laid out already: it takes the memory of this one, which must not be evaluated again.
+        """
+        found = copy.copy(self)
+        found.problem, found._run, found._count = problem, found._launched, 0
+        blocks, weights = self.network.blocks, problem.point_weights
+        for (piece, _), chunk in zip(self._pieces, blocks(problem.collocation), strict=True):
+            piece.move(self.network, chunk)
+        if weights is not None:
+            for (_, (residual, *_)), chunk in zip(self._pieces, blocks(weights), strict=True):
+                assert residual.point_weights is not None
+                residual.point_weights.copy_(self.network.tensor(chunk))
+        return found
 
     def __call__(self, flat: torch.Tensor) -> Evaluation:
         self._count += 1

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -19,9 +20,10 @@ from engine import schema
 from engine.recorder import Recorder
 from experiments.models import mlp
 from experiments.pinns import ansatz, problem
+from experiments.pinns import network as network_module
 from experiments.pinns.configuration import EMBEDDING, SYSTEM, Configuration, read
 from experiments.pinns.network import Network
-from experiments.pinns.objective import Automatic, Fused, Objective, objective
+from experiments.pinns.objective import Automatic, Fused, Objective, moved, objective
 from experiments.pinns.problem import Problem, pose
 from experiments.pinns.task import TASK
 
@@ -102,6 +104,27 @@ def test_gradients_are_exact(choice: Choice) -> None:
     expected = float(ours.gradient @ direction)
     scale = float(ours.gradient.norm())
     assert by_differences(slow, flat, direction) == pytest.approx(expected, rel=1e-6, abs=1e-6 * scale)
+
+
+@pytest.mark.parametrize("choice", choices(), ids=lambda choice: "-".join(map(str, choice)))
+def test_a_function_that_is_moved_to_other_points_is_one_made_for_them(
+    choice: Choice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit, block by block, with weights of points or without."""
+    monkeypatch.setattr(network_module, "BLOCK", 8)
+    network, solved = posed(read(complete(*choice)))
+    rng = np.random.default_rng(6)
+    flat = network.tensor(mlp.initialise(network.spec, network.inputs, 1, rng))
+    for weights in (None, rng.random(40)):
+        whole = msgspec.structs.replace(solved, point_weights=weights)
+        function = objective(network, whole.part(np.arange(13)))
+        for start in (13, 26):
+            part = whole.part(np.arange(start, start + 13))
+            function = moved(function, network, part)
+            assert isinstance(function, Fused) and function.problem is part
+            found, expected = function(flat), objective(network, part)(flat)
+            assert (found.loss, found.terms) == (expected.loss, expected.terms)
+            assert torch.equal(found.gradient, expected.gradient)
 
 
 RUNS = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from safetensors.numpy import load_file
 from engine.recorder import Recorder
 from experiments.pinns import formulation
 from experiments.pinns.optimizers import Evaluation, drive, sgd
-from experiments.pinns.problem import Problem
 
 Run = Callable[..., Recorder]
 BATCHES = {"beta": 1.0, "optimizer": "adam", "optimizer.batch": 20, "optimizer.closures": 30}
@@ -43,13 +43,16 @@ def test_sgd_makes_the_steps_of_torch(momentum: float, nesterov: bool) -> None:
 
 def test_batches_go_through_all_points_and_then_in_another_order(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluated: list[np.ndarray] = []
-    real = formulation.objective
 
-    def remember(network: object, problem: Problem) -> object:
-        evaluated.append(problem.collocation)
-        return real(network, problem)  # type: ignore[arg-type]
+    def remembering(real: Callable[..., Any]) -> Callable[..., Any]:
+        def remember(*given: Any) -> Any:
+            evaluated.append(given[-1].collocation)
+            return real(*given)
 
-    monkeypatch.setattr(formulation, "objective", remember)
+        return remember
+
+    for name in ("objective", "moved"):
+        monkeypatch.setattr(formulation, name, remembering(getattr(formulation, name)))
     run(BATCHES)
     whole, *rest = evaluated  # all 60 points, in batches of 20
     batches = [tuple(map(tuple, points)) for points in rest if len(points) == 20]
