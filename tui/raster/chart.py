@@ -184,6 +184,7 @@ class _Drawing:
         self.samples = read_values(drawn, spec.view.crosshair)
         values = [None if sample is None else sample[1] for sample in self.samples]
         self.tags = legend.tags(drawn)
+        self.tagged: set[tuple[int, int]] = set()
         self.legend = legend.place(legend.entries(self.plot, values, spec.tagged), spec.width, spec.height)
         self.area, self.y_ticks = self._layout()
         self.sx = Scale(*limits.x, self.area.width * dots.DOTS_X, limits.log_x)
@@ -311,13 +312,16 @@ class _Drawing:
                 self._tag_curve(index, series)
 
     def _tag_curve(self, index: int, series: Series) -> None:
-        """The letter of a curve, once at its end and some way before."""
+        """The letter of a curve, at its end; before it where the letter of another curve is there already."""
         columns, rows = dots.points(series.x[-512:], series.y[-512:], self.sx, self.sy)
         if columns.size == 0:
             columns, rows = dots.points(series.x, series.y, self.sx, self.sy)
-        if columns.size:
-            x, y = self.area.x + int(columns[-1]), self.area.y + int(rows[-1])
-            self.canvas.write(x, y, self.tags[index], Ink(series.colour, bold=True))
+        for at in zip(columns[::-1].tolist(), rows[::-1].tolist(), strict=True):
+            if at not in self.tagged:
+                self.tagged.add(at)
+                x, y = self.area.x + at[0], self.area.y + at[1]
+                self.canvas.write(x, y, self.tags[index], Ink(series.colour, bold=True))
+                return
 
     def _crosshair(self) -> None:
         at = self.spec.view.crosshair

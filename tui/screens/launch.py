@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from textual.app import ComposeResult
 from textual.events import DescendantFocus
 from textual.screen import ModalScreen
@@ -222,9 +223,12 @@ class LaunchScreen(ModalScreen[list[str] | None]):
         return self._task_row if self._task_row.active else self._view.focused_row
 
     def _about(self, form: Form | None, field: Field | None) -> list[Part]:
-        """What the field means; of a choice, what is chosen."""
+        """What the field means; of a choice, what is chosen. What is wrong, where the next line says how to mend it."""
         if form is None or field is None:
             return []
+        problem = self._problems.get(field.key)
+        if problem is not None and problem.hint:
+            return [(text.shown(str(msgspec.structs.replace(problem, hint=""))), "problem")]
         if field.key == _TASK:
             return [(text.shown(form.task.title), "strong"), (f"  {text.shown(form.task.summary)}", "")]
         option = _chosen(form, field)
@@ -239,7 +243,7 @@ class LaunchScreen(ModalScreen[list[str] | None]):
             names = ", ".join(text.shown(each.key) for each in broken)
             return [(f"broken: {names}; sciml-tui doctor says why", "problem")] if names else []
         if problem := self._problems.get(field.key):
-            return [(text.shown(str(problem)), "problem")]
+            return [(text.shown(problem.hint or str(problem)), "problem")]
         option = _chosen(form, field)
         if option is not None:
             return [(text.shown("   ".join(filter(None, (option.detail, option.notes)))), "muted")]

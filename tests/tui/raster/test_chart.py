@@ -259,6 +259,13 @@ def test_the_seeds_of_a_setting_share_the_letter_that_the_legend_has() -> None:
     assert sorted(mark for mark in column if mark.isalpha()) == ["a", "a", "b"]
 
 
+def test_the_letter_of_a_curve_that_ends_as_another_does_stands_before_its_end() -> None:
+    frame = render(Plot((line("loss"), line("residual", BLUE))), 100, 14, tagged=True)
+    inside = slice(frame.area.x, frame.area.x + frame.area.width)
+    drawn = [row.ljust(frame.width)[inside] for row in lines(frame)[frame.area.y : frame.area.y + frame.area.height]]
+    assert sorted(mark for row in drawn for mark in row if mark.isalpha()) == ["a", "b"]
+
+
 @pytest.mark.parametrize("crosshair", [None, 5.0])
 @pytest.mark.parametrize("smoothing", [0.0, 0.9])
 def test_a_title_that_does_not_fit_ends_in_an_ellipsis_and_leaves_the_rest_whole(

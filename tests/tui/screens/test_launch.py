@@ -176,6 +176,15 @@ async def test_what_the_task_refuses_is_told_at_its_field_and_nothing_is_lost(la
         await driver.until(lambda: form_client.submitted)
 
 
+async def test_how_to_mend_a_problem_has_a_line_of_its_own_under_it(launch: Any, form_client: Any) -> None:
+    form_client.refusal = [Problem("cpus", "at most 2", "99", "a longer word on how to mend it")]
+    async with launch("pinn", size=(80, 24)) as driver:
+        await driver.type("--cpus", "99")
+        await driver.until(lambda: "required at most 2" in driver.row("--cpus"))
+        assert driver.said("about") == "cpus: required at most 2, got 99"
+        assert driver.said("more") == "a longer word on how to mend it"
+
+
 async def test_a_failure_to_submit_is_told_in_place(launch: Any, form_client: Any) -> None:
     form_client.failure = ServiceError("scheduler: required a process, got [nothing]")
     async with launch("pinn") as driver:
