@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from engine import gpus
 from engine.errors import ScimlError, ServiceError, UnknownName
-from engine.records import ACTIVE, WAITING, Run
+from engine.records import ACTIVE, RESUMABLE, WAITING, Run
 from engine.report import Report
 from engine.store.stream import tail
 from tui.live import TREND, LiveRun
@@ -36,6 +36,8 @@ SUPERVISE = 5.0
 RETRY = 1.0
 """Seconds until a store that could not be read is tried again."""
 _SCHEDULER = "scheduler"
+_CUT_OFF = ("step", "loss", "rel_l2")
+"""What a list shows of a run that ended without a summary."""
 
 
 class Feed(threading.Thread):
@@ -76,7 +78,7 @@ class Feed(threading.Thread):
         self._wake.set()
 
     def want_trends(self, runs: Iterable[str]) -> None:
-        """The ended runs that are visible in a list: their trend lines are read once."""
+        """The ended runs that are visible in a list: their trend lines are read once, and where they got to."""
         with self._lock:
             self._trends_wanted.update(runs)
         self._wake.set()
@@ -259,15 +261,19 @@ class Feed(threading.Thread):
         found = {}
         for run in (wanted & self._live.keys()) - self._active:
             live = self._live[run]
-            if not live.trend and (values := self._tail(client, run)):
-                found[run] = live._replace(trend=tuple(values))
+            if not live.trend and (values := self._tail(client, run, ("loss",), TREND)["loss"]):
+                found[run] = live = live._replace(trend=tuple(values))
+            if live.run.status in RESUMABLE and not live.latest:  # it was cut off, before it could sum up
+                last = self._tail(client, run, _CUT_OFF, 1)
+                if latest := {name: values[-1] for name, values in last.items() if values}:
+                    found[run] = live._replace(latest=latest)
         return found
 
-    def _tail(self, client: Client, run: str) -> list[float]:
+    def _tail(self, client: Client, run: str, columns: tuple[str, ...], points: int) -> dict[str, list[float]]:
         try:
-            return tail(client.home.run(run).stream, ("loss",), TREND)["loss"]
+            return tail(client.home.run(run).stream, columns, points)
         except (ScimlError, OSError):  # told when somebody looks at the run
-            return []
+            return {name: [] for name in columns}
 
     def _watched_grew(self, due: bool) -> None:
         """When they are due; those that were not watched before, at once."""

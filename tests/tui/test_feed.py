@@ -131,6 +131,19 @@ def test_the_trend_of_an_ended_run_is_read_when_it_comes_into_view(
     wait(lambda: len(told.runs[run.id].trend) == 5)
 
 
+def test_of_a_run_that_was_cut_off_a_list_has_how_far_it_got(
+    home: Home, other: Catalog, listen: Callable[..., Told]
+) -> None:
+    lost, done = add(other, home, Status.LOST), add(other, home)
+    for run in (lost, done):
+        write(home, run, range(5))
+    told = listen().complete()
+    told.feed.want_trends([lost.id, done.id])
+    wait(lambda: told.runs[lost.id].figure("step") == 4 and told.runs[done.id].trend)
+    assert told.runs[lost.id].figure("loss") == told.runs[lost.id].trend[-1]
+    assert not told.runs[done.id].latest
+
+
 def test_a_store_that_cannot_be_opened_is_told_and_tried_again(home: Home, listen: Callable[..., Told]) -> None:
     tries: list[int] = []
 

@@ -364,15 +364,20 @@ class _Drawing:
             self.canvas.write(label_at, row + 1, tick.label, MUTED)
 
     def _x_ticks(self, end: int) -> list[tuple[Tick, int, int]]:
-        """(tick, its column, where its label begins): as many as fit side by side before `end`."""
+        """(tick, its column, where its label begins): as many as fit side by side before `end`.
+
+        One alone says nothing of the scale: closer ones are tried before that is taken.
+        """
         most = max(3, self.area.width // 9)
-        while most > 0:
-            placed = [self._label(tick) for tick in ticks(self.sx, most, written_out=self.plot.x.written_out)]
+        alone: list[tuple[Tick, int, int]] = []
+        for count in (*range(most, 0, -1), *range(most + 1, 2 * most + 1)):
+            placed = [self._label(tick) for tick in ticks(self.sx, count, written_out=self.plot.x.written_out)]
             placed = [each for each in placed if each[2] + text.width(each[0].label) <= end]
             if all(a[2] + text.width(a[0].label) < b[2] for a, b in pairwise(placed)):
-                return placed
-            most -= 1
-        return []
+                if len(placed) > 1:
+                    return placed
+                alone = alone or placed
+        return alone
 
     def _label(self, tick: Tick) -> tuple[Tick, int, int]:
         column = self._column(tick.value) or 0

@@ -194,6 +194,8 @@ def _table_lines(table: Table) -> list[Line]:
         [text.shown(cells.shown(cell, column.kind)) for cell, column in zip(row, table.columns, strict=True)]
         for row in table.rows
     ]
+    if not body:
+        return [[("none of these runs was finished", "muted")]]
     first, *others = grid([head, *body], [column.align for column in table.columns])
     return [[(first, "muted")], *([(line, "")] for line in others)]
 

@@ -326,7 +326,11 @@ def _head(live: LiveRun) -> Line:
 
 
 def _stages(stages: list[dict[str, Any]], live: LiveRun) -> Iterator[Line]:
-    for warning in live.run.warnings:
+    run = live.run
+    if run.reason and run.status in ENDED - {Status.DONE}:
+        glyph, colour = palette.status(run.status)
+        yield [(f"{glyph} {text.shown(run.reason)}", colour)]
+    for warning in run.warnings:
         yield [(f"{palette.glyph('warning')} {text.shown(warning)}", palette.ORANGE)]
     if not stages:
         yield [("no stages reported", "muted")]

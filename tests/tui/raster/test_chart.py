@@ -278,6 +278,14 @@ def test_a_title_that_does_not_fit_ends_in_an_ellipsis_and_leaves_the_rest_whole
     assert (" smoothed 0.9" in head) == (smoothing > 0)
 
 
+@pytest.mark.parametrize("width", range(26, 60, 3))
+def test_a_narrow_axis_has_two_labels_or_more_beside_its_title(width: int) -> None:
+    x = np.linspace(0.0, 7200.0, 11)
+    plot = Plot((line(x=x),), x=Axis("iteration", written_out=True))
+    labels = lines(render(plot, width, 12))[-1].removesuffix("iteration").split()
+    assert len(labels) >= 2 and labels[0] == "0"
+
+
 def test_the_title_of_a_narrow_axis_leaves_room_for_a_label() -> None:
     plot = Plot((line(),), x=Axis("closures of the optimiser"))
     foot = lines(render(plot, 20, 8))[-1]

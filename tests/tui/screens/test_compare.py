@@ -7,8 +7,12 @@ import pytest
 from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
+from engine.api import RunSpec
+from engine.records import Run, Status
+from engine.tables import THRESHOLD
 from tui.app import SciMLApp
-from tui.screens.compare import CompareScreen
+from tui.live import LiveRun
+from tui.screens.compare import CompareScreen, _by_group, _table_lines
 from tui.widgets.chart import Chart
 from tui.widgets.lines import Lines
 
@@ -51,6 +55,12 @@ async def test_nothing_marked_says_what_to_press(make_app: Make, until: Until) -
         await until(pilot, lambda: app.library.complete)
         assert isinstance(app.screen, CompareScreen)
         assert "mark runs with space" in chart(app, "curves").content.empty
+
+
+def test_runs_of_which_none_was_finished_have_no_table_without_rows() -> None:
+    lost = LiveRun(Run(id="r1", spec=RunSpec(task="pinn"), status=Status.LOST, label="convection"))
+    table = _by_group([lost.row()], ["label"], ("rel_l2", "seconds"), THRESHOLD)
+    assert _table_lines(table) == [[("none of these runs was finished", "muted")]]
 
 
 async def test_the_table_is_read_to_its_end_without_a_mouse(make_app: Make, until: Until) -> None:

@@ -141,6 +141,11 @@ async def test_a_run_without_fields_says_why(
         await until(pilot, lambda: app.screen.query_one("#beside #predicted", Heatmap).empty == said)
 
 
+def test_why_a_run_was_cut_off_stands_above_its_stages() -> None:
+    run = Run(id="r1", spec=RunSpec(task="pinn"), status=Status.LOST, reason="its process and what it held are gone")
+    assert next(_stages([], LiveRun(run)))[0][0] == "? its process and what it held are gone"
+
+
 def test_of_a_stage_the_error_stands_before_what_it_took() -> None:
     stage = {"name": "β=5", "step": 0, "closures": 98, "iterations": 58, "loss": 1e-5, "rel_l2": 0.01}
     words = "".join(part for part, _ in next(_stages([stage], LiveRun(Run(id="r1", spec=RunSpec(task="pinn"))))))
