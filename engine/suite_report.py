@@ -111,7 +111,8 @@ def _lines(
     yield ""
     yield escape(suite.summary) + "."
     yield ""
-    yield f"Scale {suite.scale}: {len(state.runs)} of {len(suite.runs)} runs are there. {escape(made_by)}."
+    count = len(suite.runs)
+    yield f"Scale {suite.scale}: {count - state.without_result} of {count} runs have a result. {escape(made_by)}."
     yield from _origin(state)
     yield ""
     yield from (f"    {command}" for command in commands)

@@ -49,9 +49,14 @@ class SuiteState(msgspec.Struct, frozen=True, kw_only=True):
         return [run for run in self.runs.values() if run.status not in ENDED]
 
     @property
+    def without_result(self) -> int:
+        """How many runs are missing or have not ended with a result."""
+        return len(self.suite.runs) - sum(run.status in RESULTS for run in self.runs.values())
+
+    @property
     def is_complete(self) -> bool:
         """Whether every run has a result."""
-        return not self.missing and all(run.status in RESULTS for run in self.runs.values())
+        return not self.without_result
 
 
 def state(client: Client, suite: Suite) -> SuiteState:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+
 from engine import suite_report
 from engine.api import RunSpec, Suite, SuiteRun, SuiteTable
 from engine.records import Run, Status
@@ -51,3 +53,12 @@ def test_the_spread_of_a_table_without_published_figures_is_in_the_full_report_o
     found = state(regular_0=0.9)
     assert list(suite_report.tables(found)) == ["table1"]
     assert list(suite_report.tables(found, full=True)) == ["table1", "table1-a"]
+
+
+def test_a_run_that_was_stopped_has_no_result() -> None:
+    found = state(regular_0=0.9, regular_1=0.9, curriculum_0=0.01)
+    assert (found.without_result, found.is_complete) == (0, True)
+    found.runs["regular/1"] = msgspec.structs.replace(found.runs["regular/1"], status=Status.STOPPED)
+    assert (found.without_result, found.is_complete) == (1, False)
+    report = suite_report.files(None, found, made_by="a test", commands=(), figures=False)["report.md"]  # type: ignore[arg-type]
+    assert b"2 of 3 runs have a result" in report

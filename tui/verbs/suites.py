@@ -143,11 +143,9 @@ def report(
         emit(_record(found, tables))
     else:
         _print(tables)
-    if found.missing:
-        absent, all_runs = len(found.missing), len(found.suite.runs)
-        hint(
-            f"{absent} of {all_runs} runs are not there yet: {session.command(f'suite run {command_of(found.suite)}')}"
-        )
+    if found.without_result:
+        absent = f"{found.without_result} of {len(found.suite.runs)} runs have no result yet"
+        hint(f"{absent}: {session.command(f'suite run {command_of(found.suite)}')}")
 
 
 def _write_report(session: Session, state: SuiteState, folder: Path, *, figures: bool, force: bool) -> None:
@@ -166,8 +164,8 @@ def _write_report(session: Session, state: SuiteState, folder: Path, *, figures:
         raise RequestError(f"output: required a folder that can be made, got {folder} ({error.strerror})") from None
     for file, data in made.items():
         write(folder / file, data, force=True)
-    absent = f"; {len(state.missing)} of {len(state.suite.runs)} runs are not there yet" if state.missing else ""
-    hint(f"{folder / REPORT}: {len(made)} files from {len(state.runs)} runs{absent}")
+    count = len(state.suite.runs)
+    hint(f"{folder / REPORT}: {len(made)} files, {count - state.without_result} of {count} runs have a result")
 
 
 def find(session: Session, name: str, scale: str = "") -> Suite:

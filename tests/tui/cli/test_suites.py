@@ -68,7 +68,7 @@ def test_what_is_missing_is_run_at_the_scale_that_is_named(call, busy):
     assert ended.code == 0, ended
     assert any("suite report walks --scale smoke" in line for line in ended.lines)
     report = call("suite", "report", "walks", "--scale", "paper", home=busy)
-    assert "4 of 6 runs are not there yet" in report.err
+    assert "4 of 6 runs have no result yet" in report.err
     assert "suite run walks --scale paper" in report.err
 
     (busy / "file").touch()
@@ -77,7 +77,7 @@ def test_what_is_missing_is_run_at_the_scale_that_is_named(call, busy):
     written = call("suite", "report", "walks", "--scale", "paper", "-o", str(busy / "out"), home=busy)
     assert written.code == 0, written
     text = (busy / "out" / "report.md").read_text()
-    assert "2 of 6 runs are there" in text
+    assert "2 of 6 runs have a result" in text
     assert "    sciml-tui suite run walks --scale paper\n" in text
     assert "kind=drift" in text, "what all runs share is stated"
     assert text.count("| not run") == 4, "every run is reported, those that are missing too"
