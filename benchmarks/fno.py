@@ -10,6 +10,8 @@ ratio_neuralop_step_gpu, .._gpu_compiled: the same step on a GPU, where there is
     trainings are.
 ratio_neuralop_memory: peak memory of our steps over the peer's, each in a process of its own and above what is resident
     before model and data are made; below 1 is smaller.
+ratio_kept_memory: CPU seconds of our step at a width of 16 in a process as it is, over those in one that keeps what it
+    frees, as workers do (`engine.memory`); the median over pairs of processes; above 1 is faster.
 samples_per_s_poisson, .._advection_diffusion, .._helmholtz: 128 x 128, float32, in memory; of the mean over blocks, so
     that what is drawn again counts.
 written_per_s_poisson: the same into a dataset with its hash, on the clock of the wall.
@@ -44,12 +46,12 @@ Step = Callable[[], torch.Tensor]
 """Does one training step, and returns the prediction it began with."""
 
 
-def steps(which: str, device: str = "cpu") -> Step:
+def steps(which: str, device: str = "cpu", *, width: int = 32, modes: int = 16) -> Step:
     """Of "ours", of "compiled" (as long trainings on a GPU are) or of the "peer"."""
     from experiments.models import fno
     from experiments.operators.adam import Adam
 
-    spec = fno.FNO(width=32, modes=16, blocks=4)
+    spec = fno.FNO(width=width, modes=modes, blocks=4)
     drawn = fno.initialise(spec, CHANNELS, np.random.default_rng(0))
     given = {"dtype": torch.float32, "device": device}
     ours = {name: torch.tensor(array, **given, requires_grad=True) for name, array in drawn.items()}
@@ -141,9 +143,27 @@ def compare_memory() -> dict[str, float]:
     return {"ratio_neuralop_memory": ours / theirs}
 
 
-def _measured(which: str) -> float:
-    """MB, in a fresh process."""
-    code = [sys.executable, "-m", "benchmarks.fno", "--peak-of", which]
+def compare_kept_memory() -> dict[str, float]:
+    pairs = [(_measured("plain", "--step-of"), _measured("kept", "--step-of")) for _ in range(3)]
+    plain, kept = (statistics.median(each) * 1e3 for each in zip(*pairs, strict=True))
+    print(f"a step of width 16         {plain:.0f} ms, {kept:.0f} ms where freed memory is kept")
+    return {"ratio_kept_memory": statistics.median(plain / kept for plain, kept in pairs)}
+
+
+def step_of(which: str) -> float:
+    """CPU seconds of a step, the mean of many, in a process as it is ("plain") or as a worker ("kept")."""
+    from engine import memory
+
+    if which == "kept":
+        memory.keep_freed()
+    step = steps("ours", width=16, modes=8)
+    step()
+    return statistics.mean(_seconds(step) for _ in range(40))
+
+
+def _measured(which: str, figure: str = "--peak-of") -> float:
+    """MB or seconds, in a fresh process."""
+    code = [sys.executable, "-m", "benchmarks.fno", figure, which]
     return float(subprocess.run(code, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
@@ -212,6 +232,9 @@ def main() -> None:
     if "--peak-of" in sys.argv:
         print(peak_of(sys.argv[-1]))
         return
+    if "--step-of" in sys.argv:
+        print(step_of(sys.argv[-1]))
+        return
     figures: dict[str, float] = {}
     if importlib.util.find_spec("neuralop"):
         figures |= compare_steps() | compare_memory()
@@ -221,7 +244,7 @@ def main() -> None:
             print("no GPU here: ratio_neuralop_step_gpu is not measured")
     else:
         print("neuraloperator is not installed: pip install -c constraints.txt -e '.[bench]'")
-    report(figures | generation(), sys.argv[1:])
+    report(figures | compare_kept_memory() | generation(), sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
-from engine import processes, shim, tasks
+from engine import memory, processes, shim, tasks
 from engine.api import ChecksReferences, Estimate, PackingTask, Reference, Task
 from engine.attempts import Attempt, Granted, read_spec
 from engine.components import broken_files
@@ -55,6 +55,7 @@ def run(members: Sequence[tuple[Path, int]]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())
     faulthandler.enable()
+    memory.keep_freed()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # the log shows a line when it is printed
     cpus, device = int(os.environ.get("SCIML_TUI_CPUS", "1")), os.environ.get("SCIML_TUI_DEVICE", "cpu")
