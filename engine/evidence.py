@@ -93,15 +93,6 @@ def read(path: Path, kind: type[T]) -> T | None:
         return None
 
 
-def newest_result(paths: RunPaths) -> Result | None:
-    """How the newest attempt that came to an end of its own ended. Raises OSError."""
-    try:
-        attempts = sorted(int(folder.name) for folder in paths.attempts.iterdir() if folder.name.isdigit())
-    except FileNotFoundError:
-        return None
-    return next((found for n in reversed(attempts) if (found := read(paths.result(n), Result))), None)
-
-
 def _left_behind(started: Started) -> bool:
     """Whether the worker outlived its shim. A worker that is its own supervisor (inline) does not: the lock was its."""
     return started.worker != started.shim and processes.alive(started.worker)

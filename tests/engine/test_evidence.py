@@ -11,7 +11,7 @@ import pytest
 from engine import atomic, evidence, locks, processes
 from engine.api import Resources, RunSpec
 from engine.errors import UnknownName
-from engine.evidence import Evidence, as_seen, judge, newest_result, observe, settle
+from engine.evidence import Evidence, as_seen, judge, observe, settle
 from engine.paths import Home
 from engine.records import Claim, Exit, Process, Result, Run, Started, Status
 from engine.store import codec
@@ -259,11 +259,3 @@ def test_a_run_that_was_removed_is_said_to_be_unknown(stage):
     stage.catalog.remove([stage.run.id])
     with pytest.raises(UnknownName):
         settle(stage.catalog, stage.home, stage.run)
-
-
-def test_the_newest_result_is_that_of_the_latest_attempt_that_has_one(stage):
-    assert newest_result(stage.paths) is None
-    for attempt, outcome in ((2, "stopped"), (10, "done")):
-        stage.write(Result(outcome=outcome), attempt=attempt)
-    stage.paths.attempt(11).mkdir()
-    assert newest_result(stage.paths).outcome == "done"

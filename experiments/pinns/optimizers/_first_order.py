@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from experiments.pinns.optimizers import Evaluation, Steps, Stop, to_array, to_tensor
+from experiments.pinns.optimizers import Steps, Stop
+from experiments.pinns.optimizers._iterate import Iterate
 
 if TYPE_CHECKING:
     import torch
@@ -19,20 +19,11 @@ Batch = Annotated[
 ]
 
 
-class FirstOrder:
+class FirstOrder(Iterate):
     """The iterate is the last one, not the best. A method gives `_step`, and adds what it keeps to the state."""
 
     def __init__(self, tolerance: float) -> None:
         self._tolerance = tolerance
-        self.x: torch.Tensor
-        self.at: Evaluation
-
-    def begin(self, x: torch.Tensor) -> Steps[None]:
-        self.x = x
-        self.at = yield x
-
-    def renew(self) -> Steps[None]:
-        yield from self.begin(self.x)
 
     def iterate(self, budget: int) -> Steps[Stop | None]:
         if not math.isfinite(self.at.loss):
@@ -46,15 +37,3 @@ class FirstOrder:
     def _step(self) -> torch.Tensor:
         """The next iterate."""
         raise NotImplementedError
-
-    def state(self) -> dict[str, Any]:
-        return {
-            "x": to_array(self.x),
-            "loss": self.at.loss,
-            "gradient": to_array(self.at.gradient),
-            "terms": dict(self.at.terms),
-        }
-
-    def restore(self, state: Mapping[str, Any], like: torch.Tensor) -> None:
-        self.x = to_tensor(state["x"], like)
-        self.at = Evaluation(float(state["loss"]), to_tensor(state["gradient"], like), dict(state["terms"]))

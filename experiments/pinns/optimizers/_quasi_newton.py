@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from engine.api import Spec
-from experiments.pinns.optimizers import Evaluation, Steps, Stop, to_array, to_tensor
+from experiments.pinns.optimizers import Steps, Stop
+from experiments.pinns.optimizers._iterate import Iterate
 from experiments.pinns.optimizers._line_search import MOST, Trial, strong_wolfe
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class QuasiNewton(Spec, frozen=True, kw_only=True):
     ] = 1e-14
 
 
-class Descent:
+class Descent(Iterate):
     """A quasi-Newton iteration: a direction, a line search along it, and what was learnt of the curvature.
 
     A method gives `_direction` (the first one being steepest descent), `_learn` and `_forget`.
@@ -36,18 +37,12 @@ class Descent:
 
     def __init__(self, settings: QuasiNewton) -> None:
         self._settings = settings
-        self.x: torch.Tensor
-        self.at: Evaluation
         self._fresh = True
         """Nothing is known of the curvature: the next step is of unit length, by the 1-norm, at most."""
 
     def begin(self, x: torch.Tensor) -> Steps[None]:
-        self.x = x
-        self.at = yield x
+        yield from super().begin(x)
         self._moved()
-
-    def renew(self) -> Steps[None]:
-        yield from self.begin(self.x)
 
     def iterate(self, budget: int) -> Steps[Stop | None]:
         settings, start = self._settings, self.at
@@ -96,15 +91,8 @@ class Descent:
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
-        return {
-            "x": to_array(self.x),
-            "loss": self.at.loss,
-            "gradient": to_array(self.at.gradient),
-            "terms": dict(self.at.terms),
-            "fresh": self._fresh,
-        }
+        return {**super().state(), "fresh": self._fresh}
 
     def restore(self, state: Mapping[str, Any], like: torch.Tensor) -> None:
-        self.x, gradient = (to_tensor(state[name], like) for name in ("x", "gradient"))
-        self.at = Evaluation(float(state["loss"]), gradient, dict(state["terms"]))
+        super().restore(state, like)
         self._fresh = bool(state["fresh"])
