@@ -67,6 +67,20 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
         return ("source", *self.coefficients)
 
 
+def between(low: float, high: float, description: str, symbol: str, **each: Any) -> dict[str, Any]:
+    """A System's `range` of numbers above 0, by default from low to high; each: what else its schema asks of an end."""
+    return {
+        "type": "array",
+        "items": {"type": "number", "exclusiveMinimum": 0, **each},
+        "minItems": 2,
+        "maxItems": 2,
+        "default": [low, high],
+        "description": description,
+        "x-range": True,
+        "x-symbol": symbol,
+    }
+
+
 def systems() -> tuple[dict[str, System], list[Broken]]:
     return discover(PACKAGE, "SYSTEM")
 

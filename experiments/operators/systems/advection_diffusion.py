@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from engine.api import TaskError, lazy_import
-from experiments.operators.system import System
+from experiments.operators.system import System, between
 from experiments.operators.systems import poisson
 
 if TYPE_CHECKING:
@@ -106,16 +106,7 @@ SYSTEM = System(
     label="Advection-diffusion({range})",
     conditions="λ is such that Ψ = ‖λ v·∇u‖₂ / ‖(1-λ) ∇·K∇u‖₂ of the solution is the psi drawn, uniform in the range; "
     "e is uniform in (1, 5), theta and phi in (0, 2π); the length of the velocity (v1, v2) is λ",
-    range={
-        "type": "array",
-        "items": {"type": "number", "exclusiveMinimum": 0},
-        "minItems": 2,
-        "maxItems": 2,
-        "default": [0.2, 1.0],
-        "description": "Range of Ψ = ‖λ v·∇u‖ / ‖(1-λ) ∇·K∇u‖",
-        "x-range": True,
-        "x-symbol": "Ψ",
-    },
+    range=between(0.2, 1.0, "Range of Ψ = ‖λ v·∇u‖ / ‖(1-λ) ∇·K∇u‖", "Ψ"),
     cases={
         "sys2-0.2-1": (0.2, 1.0, "pretraining"),
         "sys2-0.2-0.4": (0.2, 0.4, "downstream of sys2-0.2-1, inside its range"),

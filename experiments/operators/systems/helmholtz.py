@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from engine.api import Problem, TaskError, lazy_import
-from experiments.operators.system import System
+from experiments.operators.system import System, between
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,16 +79,7 @@ SYSTEM = System(
     f"{RESONANT:g} to 0.01·4π² n for any sum of two squares n; a sample with |u| > {LARGEST:g} anywhere is drawn "
     "again, ω and source; f keeps its mean",
     zero_mean=False,
-    range={
-        "type": "array",
-        "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1000},
-        "minItems": 2,
-        "maxItems": 2,
-        "default": [1.0, 10.0],
-        "description": "Range of ω, a whole number",
-        "x-range": True,
-        "x-symbol": "ω",
-    },
+    range=between(1.0, 10.0, "Range of ω, a whole number", "ω", maximum=1000),
     cases={
         "sys3-1-10": (1.0, 10.0, "pretraining"),
         "sys3-1-5": (1.0, 5.0, "downstream of sys3-1-10, inside its range"),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from engine.api import lazy_import
-from experiments.operators.system import System
+from experiments.operators.system import System, between
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,16 +49,7 @@ SYSTEM = System(
     source="Subramanian et al. 2023, arXiv 2306.00258, SYS-1",
     label="Poisson({range})",
     conditions="e is uniform in the range, theta in (0, 2π); f and u have zero mean",
-    range={
-        "type": "array",
-        "items": {"type": "number", "exclusiveMinimum": 0},
-        "minItems": 2,
-        "maxItems": 2,
-        "default": [1.0, 5.0],
-        "description": "Range of the diffusion eigenvalue e; the other one is 1",
-        "x-range": True,
-        "x-symbol": "e",
-    },
+    range=between(1.0, 5.0, "Range of the diffusion eigenvalue e; the other one is 1", "e"),
     cases={
         "sys1-1-5": (1.0, 5.0, "pretraining"),
         "sys1-1-2.5": (1.0, 2.5, "downstream of sys1-1-5, inside its range"),
