@@ -133,6 +133,9 @@ class RunsScreen(FeedScreen):
     def action_filter(self) -> None:
         self.query_one(FilterBar).start()
 
+    def action_clear_filter(self) -> None:
+        self.query_one(FilterBar).set_value("")
+
     # the run under the cursor
 
     def on_run_table_moved(self, message: RunTable.Moved) -> None:

@@ -110,6 +110,9 @@ class ShelfScreen(FeedScreen):
     def action_filter(self) -> None:
         self.query_one(FilterBar).start()
 
+    def action_clear_filter(self) -> None:
+        self.query_one(FilterBar).set_value("")
+
     def action_export(self) -> None:
         table = self.query_one(RunTable)
         rows = [self.row(table.record(key)) for key in table.keys]

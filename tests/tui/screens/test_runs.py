@@ -58,6 +58,17 @@ async def test_a_filter_narrows_the_list_as_one_types_and_escape_brings_it_back(
         assert app.screen.query_one(FilterBar).value == ""
 
 
+async def test_a_filter_that_was_kept_goes_with_escape_from_the_list(make_app: Make, until: Until) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        table = app.screen.query_one(RunTable)
+        await until(pilot, lambda: len(table) == 14)
+        await pilot.press("slash", *"rho", "greater_than_sign", "9", "enter")
+        await until(pilot, lambda: len(table) == 0 and table.has_focus)
+        await pilot.press("escape")
+        await until(pilot, lambda: len(table) == 14)
+
+
 async def test_a_filter_that_cannot_be_read_says_so_and_keeps_the_list(make_app: Make, until: Until) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
