@@ -21,9 +21,12 @@ Complete = Callable[..., dict[str, Any]]
 
 def test_describing_and_checking_import_neither_torch_nor_scipy() -> None:
     code = (
-        "import sys; from engine import schema; from experiments.pinns.task import TASK\n"
-        "params = schema.complete(TASK.describe().schema, {'strategy': 'curriculum'})\n"
+        "import sys; from engine import schema; from engine.api import Reference\n"
+        "from experiments.pinns.task import TASK\n"
+        "params = schema.complete(TASK.describe().schema, {'strategy': 'curriculum', 'embedding': 'fourier'})\n"
         "assert TASK.check(params) == []; TASK.estimate(params)\n"
+        "there = Reference(kind='run', name='r1', task='pinn', params=params)\n"
+        "assert TASK.check_references(params, {'init': [there]}) == []\n"
         "print([name for name in ('torch', 'scipy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
