@@ -116,12 +116,15 @@ def pretraining(
 
 
 def mixed_pretraining(scale: Scale, seed: int) -> SuiteRun:
-    """The run `pretrain/mixed/<seed>`: of each system as many examples, seen as often, as where it is learned alone."""
+    """The run `pretrain/mixed/<seed>`: of each system as many examples, seen as often, as where it is learned alone.
+
+    Where a scale counts steps, a mixture takes as many, each with the examples of all: in three times the steps of the
+    same batch the gradient of each system is noisier, and at the end the error is 1.8 times as large.
+    """
     first, *others = PRETRAINED.values()
     mixture: Params = {**scale.fields, **scale.pretraining, "mode": "pretrain"}
-    for key, value in mixture.items():
-        if key in _SHARED and isinstance(value, int):
-            mixture[key] = len(PRETRAINED) * value
+    for key in ("samples", "validation", *(["batch"] if "steps" in mixture else [])):
+        mixture[key] = len(PRETRAINED) * mixture[key]  # type: ignore[operator]
     mix: list[Scalar] = [f"{case.system}:{case.low:g}:{case.high:g}" for case in others]
     return _run(scale, f"pretrain/mixed/{seed}", first, seed, {**scale.model, **mixture, "mix": mix})
 
@@ -156,10 +159,6 @@ def downstream(
                     key = f"downstream/curve/{under}{case.name}/{mode}/{number}/{seed}"
                     found.append(_run(scale, key, case, seed, {**own, **training, "mode": mode}, labels))
     return found
-
-
-_SHARED = ("samples", "steps", "validation")
-"""What the systems of a mixture share out among them; epochs are passes over all of them."""
 
 
 def _run(
