@@ -40,6 +40,9 @@ else:
 LARGE = 64e6
 """Bytes of an optimiser's state from which on it is saved when time allows, and not at the end of every stage."""
 
+FIRST_FIELDS = 50
+"""Iterations after which the fields are first stored; then whenever there are twice as many."""
+
 
 class Asked(NamedTuple):
     """An evaluation that a training waits for: of which function, and where."""
@@ -70,6 +73,8 @@ class Counts(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     monitored: float = 0.0
     """Seconds of those that went into monitoring."""
+    fields_from: int = FIRST_FIELDS
+    """Iterations from which on the fields are stored next, in the middle of a stage."""
 
 
 class Training:
@@ -222,6 +227,8 @@ class Training:
             stop = self._ended(stage, stop)
             self._report(stage, errors=looks or stop is not None)
             if stop is None:
+                if looks:
+                    self._store_fields(stage)
                 yield from self._renew(stage)
                 self._save()
         return self._end(stage, stop)
@@ -359,6 +366,16 @@ class Training:
     def _losses(self) -> dict[str, float]:
         terms = self._look()
         return {"loss": self._form.loss(terms), **{f"loss_{term}": value for term, value in terms.items()}}
+
+    def _store_fields(self, stage: Stage) -> None:
+        """What is predicted, where the run is twice as far as when it was stored last."""
+        counts = self._counts
+        if counts.iterations < counts.fields_from:
+            return
+        counts.fields_from = 2 * counts.iterations
+        with self._monitor.timed():
+            judgement = self._monitor.judge(self._minimiser.x, stage.coefficients, stage.window)
+            self._reporter.fields(counts.step, **self._monitor.fields(judgement))
 
     def _end(self, stage: Stage, stop: Stop) -> Trained:
         loss, counts = self._form.loss(self._look()), self._counts

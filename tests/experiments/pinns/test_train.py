@@ -171,6 +171,24 @@ def test_fields_and_errors_are_those_of_the_stage(run: Run) -> None:
     assert recorder.figures["fresh_residual"] == stage["fresh_residual"]
 
 
+def test_fields_are_stored_while_it_trains_at_twice_the_iterations_each_time(run: Run) -> None:
+    """Those of the stage that is trained then; of a run that is resumed, at the same iterations."""
+    params = {"beta": 1.0, "optimizer": "adam", "optimizer.closures": 250, "points": 600}
+    whole = run(params, every=0.0)
+    *between, last = (step for step, _ in whole.stored_fields)
+    assert last == 249
+    assert between[0] >= train.FIRST_FIELDS and len(between) == 3
+    assert all(later >= 2 * earlier for earlier, later in pairwise(between))
+    errors = [float(np.linalg.norm(fields["error"])) for _, fields in whole.stored_fields]
+    assert errors == sorted(errors, reverse=True)
+    reported = {step: values["rel_l2"] for step, values in whole.points if "rel_l2" in values}
+    for step, fields in whole.stored_fields:
+        everywhere = np.linalg.norm(fields["error"]) / np.linalg.norm(fields["reference"])
+        assert reported[step] == pytest.approx(everywhere, rel=0.2), "on fewer points"
+    step, state = next(saved for saved in whole.checkpoints if saved[0] == between[0] + 1)
+    assert [step for step, _ in run(params, state=state).stored_fields] == [*between[1:], last]
+
+
 def test_the_residual_on_fresh_points_is_of_other_points(run: Run) -> None:
     recorder = run({"beta": 1.0, "optimizer.closures": 30})
     trained = recorder.points[-1][1]["loss_residual"]
