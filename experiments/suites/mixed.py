@@ -77,7 +77,7 @@ def _suite(scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minu
 FEW = QUICK._replace(
     fields={**QUICK.fields, "grid": 32},
     model={"model": "fno-1M"},
-    pretraining={**QUICK.pretraining, "samples": 128, "steps": 3000, "lr": 1e-2},
+    pretraining={**QUICK.pretraining, "samples": 64, "steps": 1500, "lr": 1e-2},
     downstream={**QUICK.downstream, "steps": 300},
     rates=QUICK.rates[:2],
 )
