@@ -34,11 +34,11 @@ ALLEN_CAHN: Params = {
     "strategy": "seq2seq",
     "strategy.window": 0.2,
     "strategy.target": 1e-8,
-    "strategy.closures": 700,
+    "strategy.closures": 1000,
     "embedding": "periodic",
     "constraints": "hard",
     "points": 10_000,
-    "optimizer.closures": 3500,
+    "optimizer.closures": 5000,
 }
 WAVE: Params = {
     **SHARED,
@@ -47,7 +47,7 @@ WAVE: Params = {
     "embedding": "scaled",
     "constraints": "hard",
     "points": 4000,
-    "optimizer.closures": 2500,
+    "optimizer.closures": 6000,
 }
 RECIPES: dict[str, tuple[Params, str]] = {
     "burgers": (BURGERS, "curriculum over ν = 0.03, 0.01, 0.01/π; 2000 points drawn anew by the residual"),
