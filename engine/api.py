@@ -368,7 +368,8 @@ class SuiteFigure(Spec, frozen=True, kw_only=True):
         to the worst; with published figures beside it.
     profiles: the array `value` of the fields that a run stored last against its array `x`: the median over the seeds,
         and a band.
-    maps: the array `value` over its arrays `x` and `y`, one panel a combination, of the first seed that has it.
+    maps: the array `value` over its arrays `x` and `y`, in either order, one panel a combination, of the first seed
+        that has it.
     """
 
     title: str

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.api import SuiteFigure
 from engine.comparison import STATISTICS
+from engine.errors import ServiceError
 from engine.lazy import lazy_import
 from engine.tables import Row, counted, finite, frozen
 from engine.values import text
@@ -160,5 +161,10 @@ def _panel(figure: SuiteFigure, group: Sequence[Any], rows: Sequence[Row], array
     for row in rows:
         if found := arrays(str(row.get("id")), {figure.x, figure.y, figure.value}):
             x, y, z = (np.asarray(found[name], dtype=float) for name in (figure.x, figure.y, figure.value))
+            if z.shape == (len(y), len(x)) != (len(x), len(y)):
+                z = z.T
+            if z.shape != (len(x), len(y)):
+                required = f"{figure.value} over {figure.x} and {figure.y}, ({len(x)}, {len(y)}) or the other way round"
+                raise ServiceError(f"figure {figure.title}: required {required}, got {z.shape} of run {row.get('id')}")
             return Panel(label=_named(figure, group), x=x, y=y, z=z)
     return None

@@ -74,6 +74,27 @@ def test_maps_are_a_panel_a_combination_of_the_first_run_that_has_one():
     assert [(panel.label, panel.z[0, 0]) for panel in drawn.panels] == [("beta=20", ord("b")), ("beta=10", ord("c"))]
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2)])
+def test_a_map_is_over_x_and_y_in_whichever_order_its_array_has_them(shape):
+    pytest.importorskip("matplotlib")
+    figure = SuiteFigure(title="t", kind="maps", runs="", x="p", y="q", value="error", series=("beta",))
+    field = np.arange(6.0).reshape(2, 3)  # over p and q
+
+    def arrays(run, names):
+        return {"p": np.arange(2), "q": np.arange(3), "error": field if shape == field.shape else field.T}
+
+    drawn = drawing(figure, ROWS, arrays)
+    assert all(np.array_equal(panel.z, field) for panel in drawn.panels)
+    assert render(drawn)["png"]
+
+
+def test_a_map_of_an_array_that_is_not_over_its_axes_says_so():
+    figure = SuiteFigure(title="t", kind="maps", runs="", x="p", y="q", value="error")
+    stored = {"p": np.arange(2), "q": np.arange(3), "error": np.zeros((4, 3))}
+    with pytest.raises(ServiceError, match=r"error over p and q, \(2, 3\).*got \(4, 3\) of run a"):
+        drawing(figure, ROWS, lambda run, names: stored)
+
+
 def test_a_figure_of_runs_without_anything_to_draw_is_empty():
     figure = SuiteFigure(title="t", runs="", x="beta", value="rel_l2", published=(Published(row=(1.0,), figure=0.1),))
     assert drawing(figure, [], nothing).is_empty
