@@ -21,7 +21,7 @@ from experiments.pinns.configuration import Configuration
 from experiments.pinns.derivatives import Map
 from experiments.pinns.formulation import Formulation
 from experiments.pinns.memory import enough_memory
-from experiments.pinns.monitor import SHARE, Monitor, doubts
+from experiments.pinns.monitor import SHARE, Judgement, Monitor, doubts
 from experiments.pinns.network import Network, derivatives
 from experiments.pinns.objective import Objective
 from experiments.pinns.optimizers import Evaluation, Steps, Stop, to_array
@@ -374,14 +374,19 @@ class Training:
             return
         counts.fields_from = 2 * counts.iterations
         with self._monitor.timed():
-            judgement = self._monitor.judge(self._minimiser.x, stage.coefficients, stage.window)
-            self._reporter.fields(counts.step, **self._monitor.fields(judgement))
+            self._judged(stage)
+
+    def _judged(self, stage: Stage) -> Judgement:
+        """Against the stage's own solution; what was compared is stored."""
+        judgement = self._monitor.judge(self._minimiser.x, stage.coefficients, stage.window)
+        self._reporter.fields(self._counts.step, **self._monitor.fields(judgement))
+        return judgement
 
     def _end(self, stage: Stage, stop: Stop) -> Trained:
         loss, counts = self._form.loss(self._look()), self._counts
         with self._monitor.timed():
             fresh = self._fresh_residual(stage, len(self._done))
-            judgement = self._monitor.judge(self._minimiser.x, stage.coefficients, stage.window)
+            judgement = self._judged(stage)
             self._reporter.stage(
                 stage.name,
                 step=counts.step,
@@ -393,7 +398,6 @@ class Training:
                 fresh_residual=fresh,
                 **judgement.figures,
             )
-            self._reporter.fields(counts.step, **self._monitor.fields(judgement))
         return Trained(
             loss=loss,
             fresh_loss=self._form.loss({**self._look(), "residual": fresh}),
