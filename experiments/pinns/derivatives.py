@@ -20,6 +20,7 @@ kept apart, so that each formula is a few passes over memory.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -94,6 +95,11 @@ class Layout:
             self.slices.append(slice(end, end + count))
             end += count
         self.columns = end
+        self.groups: list[tuple[slice, int, int]] = []
+        """Channels that lie side by side and cover the same points: their columns, how many, and the points."""
+        for count, members in itertools.groupby(zip(counts, self.slices, strict=True), key=lambda pair: pair[0]):
+            slices = [columns for _, columns in members]
+            self.groups.append((slice(slices[0].start, slices[-1].stop), len(slices), count))
         self.squares = [(k, c, factor) for c, channel in enumerate(self.channels) for k, factor in channel.squares]
         """Of all channels: channel c has the square of channel k, with this factor."""
         self.squared = sorted({k for k, _, _ in self.squares})
@@ -126,8 +132,7 @@ class Workspace:
         self.outputs = [empty(spec.width + 1, columns) for _ in range(spec.depth)]
         self.slope = empty(spec.width, points)
         self.adjoints = [empty(spec.width, columns) for _ in range(2)]
-        self.total = empty(spec.width, points)
-        self.products = [empty(spec.width, points) for _ in range(max(len(layout.squares) for layout in layouts))]
+        self.products = [empty(spec.width, points) for _ in range(max(1, *(len(layout.squares) for layout in layouts)))]
         self.results = [empty(1, columns) for _ in range(2)]
         self.user: Block | None = None
         """The block whose rows of ones are in `outputs`."""
@@ -141,6 +146,8 @@ class _Columns:
         self.transposed = whole.T
         self.value = whole[:, : layout.points]
         self.channel = [whole[:, columns] for columns in layout.slices]
+        self.together = [whole[:, columns].unflatten(1, (many, count)) for columns, many, count in layout.groups]
+        """The channels of each group at once, (width, channels, points)."""
         self.value_at = [whole[:, :count] for count in layout.counts]
         """The values at the points of each channel."""
         self.squared = [self.channel[k][:, : layout.counts[c]] for k, c, _ in layout.squares]
@@ -156,17 +163,20 @@ class Weights:
         self.matrices = mlp.matrices(spec, self.flat, inputs, 1)
         self.transposed = [matrix[:, :-1].T for matrix in self.matrices]
         self.gradients = mlp.matrices(spec, self.gradient, inputs, 1)
-        self._hidden = sum(matrix.numel() for matrix in self.matrices[:-1])
+        self.by_matrix = [gradient[:, :-1] for gradient in self.gradients]
+        self.by_bias = [gradient[:, -1] for gradient in self.gradients]
+        hidden = sum(matrix.numel() for matrix in self.matrices[:-1])
+        self._doubled = torch.ones_like(self.flat)
+        self._doubled[:hidden] = 2
         self._factors: list[torch.Tensor] = []
         """Of a factorised network, the factor exp(s) of each neuron's weights, by layer, as columns."""
         if spec.factorised:
             self._factors = [scale[:, None] for scale in mlp.scales(spec, self.flat, inputs, 1)]
-            self._slopes = mlp.scales(spec, self.gradient, inputs, 1)
+            self._scales = mlp.scales(spec, self.gradient, inputs, 1)
 
     def load(self, flat: torch.Tensor) -> None:
         """Takes parameters, the hidden layers doubled, and clears the gradient."""
-        self.flat.copy_(flat)
-        self.flat[: self._hidden].mul_(2)
+        torch.mul(flat, self._doubled, out=self.flat)
         for factor, matrix in zip(self._factors, self.matrices, strict=False):
             matrix[:, :-1].mul_(factor.exp_())
         self.gradient.zero_()
@@ -174,14 +184,12 @@ class Weights:
     def collected(self) -> torch.Tensor:
         """The gradient by the parameters that were loaded, as a new tensor."""
         if self._factors:
-            for factor, slope, matrix, gradient in zip(
-                self._factors, self._slopes, self.matrices, self.gradients, strict=True
+            for factor, scale, matrix, gradient in zip(
+                self._factors, self._scales, self.matrices, self.gradients, strict=True
             ):
-                torch.sum(gradient[:, :-1] * matrix[:, :-1], dim=1, out=slope)
+                torch.sum(gradient[:, :-1] * matrix[:, :-1], dim=1, out=scale)
                 gradient[:, :-1].mul_(factor)
-        gradient = self.gradient.clone()
-        gradient[: self._hidden].mul_(2)
-        return gradient
+        return self.gradient * self._doubled
 
 
 class Block:
@@ -202,10 +210,9 @@ class Block:
         self._units = [_Columns(output[:width], layout) for output in outputs]
         self._adjoints = [_Columns(cut(buffer, width, columns), layout) for buffer in workspace.adjoints]
         self._slope = cut(workspace.slope, width, n)
-        self._slope_at = [self._slope[:, :count] for count in layout.counts]
-        total = cut(workspace.total, width, n)
-        self._total = [total[:, :count] for count in layout.counts]
+        self._slopes = [self._slope[:, None, :count] for _, _, count in layout.groups]
         products = [cut(buffer, width, n) for buffer in workspace.products]
+        self._total = [products[0][:, :count] for count in layout.counts]  # read before there are products
         self._bent = {k: product[:, : layout.counts[k]] for k, product in zip(layout.squared, products, strict=False)}
         self._bent_at = [self._bent[k][:, : layout.counts[c]] for k, c, _ in layout.squares]
         self._products = [
@@ -214,6 +221,7 @@ class Block:
         self._channels = sorted(range(len(layout.counts)), key=lambda c: -layout.counts[c])  # the widest first
         self._first_gradient = inputs.new_empty(len(inputs), width)
         self.output, self.seed = (cut(buffer, 1, columns) for buffer in workspace.results)
+        self._all = inputs.new_ones(n)
         self._half, self._minus_one = inputs.new_tensor(0.5), inputs.new_tensor(-1.0)
 
     def feed(self, inputs: torch.Tensor) -> None:
@@ -235,8 +243,8 @@ class Block:
             torch.addcmul(self._half, units.value, units.value, value=-0.5, out=self._slope)
             for k, bent in self._bent.items():
                 torch.mul(units.channel[k], units.value_at[k], out=bent)
-            for channel, slope in zip(units.channel, self._slope_at, strict=True):
-                channel.mul_(slope)
+            for channels, slope in zip(units.together, self._slopes, strict=True):
+                channels.mul_(slope)
             for (_, c, factor), bent, squared in zip(self.layout.squares, self._bent_at, units.squared, strict=True):
                 units.channel[c].addcmul_(bent, squared, value=-factor)
         torch.mm(last, self._fed[-1], out=self.output)
@@ -256,8 +264,8 @@ class Block:
         for layer in reversed(range(1, len(self._units))):
             self._through_activation(layer, adjoint)
             # the biases apart, which is faster than a product of an odd shape
-            weights.gradients[layer][:, :-1].addmm_(adjoint.whole, self._units[layer - 1].transposed)
-            weights.gradients[layer][:, -1].add_(adjoint.value.sum(1))
+            weights.by_matrix[layer].addmm_(adjoint.whole, self._units[layer - 1].transposed)
+            weights.by_bias[layer].addmv_(adjoint.value, self._all)
             torch.mm(weights.transposed[layer], adjoint.whole, out=spare.whole)
             adjoint, spare = spare, adjoint
         self._through_activation(0, adjoint)
@@ -279,7 +287,7 @@ class Block:
         for (_, c, factor), product, squared in zip(squares, self._products, units.squared, strict=True):
             torch.mul(squared, adjoint.channel[c], out=product)
             adjoint.value_at[c].addcmul_(squared, product, value=-factor)
-        for channel, slope in zip(adjoint.channel, self._slope_at, strict=True):
-            channel.mul_(slope)
+        for channels, slope in zip(adjoint.together, self._slopes, strict=True):
+            channels.mul_(slope)
         for (_, c, factor), product, other in zip(squares, self._products, adjoint.squared, strict=True):
             other.addcmul_(units.value_at[c], product, value=-2 * factor)

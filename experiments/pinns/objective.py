@@ -249,7 +249,10 @@ class _Residual:
                 return values
             total = values * factor
         else:
-            others, total = self._linear, nonlinear.clone()
+            total, others = nonlinear, self._linear
+            if others:
+                (values, _, factor), *others = others
+                total = torch.add(nonlinear, values, alpha=factor)
         for values, _, factor in others:
             total.add_(values, alpha=factor)
         return total

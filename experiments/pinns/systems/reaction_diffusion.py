@@ -49,11 +49,11 @@ def linear(c: Coefficients) -> dict[str, float]:
 
 
 def nonlinear(c: Coefficients, d: Any) -> Any:
-    return -c.rho * d.u * (1 - d.u)
+    return c.rho * d.u * (d.u - 1)
 
 
 def slopes(c: Coefficients, d: Any) -> dict[str, Any]:
-    return {"u": -c.rho * (1 - 2 * d.u)}
+    return {"u": c.rho * (2 * d.u - 1)}
 
 
 def initial(c: Coefficients, x: np.ndarray) -> np.ndarray:
