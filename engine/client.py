@@ -27,7 +27,7 @@ from engine.store.catalog import Catalog
 if TYPE_CHECKING:
     import numpy as np
 
-    from engine import config, curation, planning, scheduler, schema
+    from engine import config, curation, discard, planning, scheduler, schema
     from engine import describe as description
     from engine.describe import Catalogue, Checked
     from engine.report import Report
@@ -36,6 +36,7 @@ else:
     config = lazy_import("engine.config")
     curation = lazy_import("engine.curation")
     description = lazy_import("engine.describe")
+    discard = lazy_import("engine.discard")
     planning = lazy_import("engine.planning")
     scheduler = lazy_import("engine.scheduler")
     schema = lazy_import("engine.schema")
@@ -461,6 +462,21 @@ class Client:
         for the name; ServiceError, StoreError.
         """
         return curation.adopt(self.home, self.catalog, path, planning.name(name))
+
+    def discard(self, kind: Literal["dataset", "model"], names: Iterable[str]) -> list[Shelved]:
+        """Takes published datasets or models off the shelf and deletes their files. Returns what they were.
+
+        A file that is gone already is no error. Raises UnknownName, and NotPossible for one that a run needs which has
+        not ended: nothing was removed then. Raises StoreError.
+        """
+        names = list(dict.fromkeys(names))
+        tasks = self.describe().tasks if self.catalog.by_status(WAITING | ACTIVE) else {}
+        with self.catalog.lock():
+            items = [self.catalog.shelf(kind, name) for name in names]
+            runs = map(self._settled, self.catalog.by_status(WAITING | ACTIVE))
+            under_way = [run for run in runs if run.status not in ENDED]
+            discard.discard(self.home, self.catalog, items, under_way, tasks)
+        return items
 
     def _asked(self, item: Shelved, about: Literal["soundness", "samples"], count: int = 0) -> curation.Answer:
         path = self.home.folder / item.path

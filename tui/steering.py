@@ -1,17 +1,18 @@
-"""Stop, kill, resume, retry: what runs are asked from any screen. Asked on a thread, confirmed where it destroys."""
+"""Stop, kill, resume, retry, remove: what is asked from any screen. Asked on a thread, confirmed where it destroys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from engine.records import ACTIVE, RESUMABLE, WAITING
+from engine.records import ACTIVE, RESUMABLE, WAITING, Shelved, Status
 from tui.live import LiveRun
 from tui.stack import lay
-from tui.text import shown
+from tui.text import listed, shown, size
 from tui.widgets.confirm import Confirm
 
 if TYPE_CHECKING:
+    from engine.client import Client
     from tui.app import SciMLApp
 
 
@@ -65,6 +66,53 @@ def again(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
     if others:
         question = Confirm(_count("Run again", others), _names(others), consequence="Each becomes a new run.")
         lay(app, question, lambda yes: _ask(app, others, "retry", "submitted again") if yes else None)
+
+
+def remove(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
+    """Forgets runs that are not active, after a question; all or none."""
+    live = _only(app, runs, frozenset(Status) - ACTIVE, "remove")
+    if live:
+        lost = "Their curves and checkpoints are deleted; published datasets and models stay."
+        question = Confirm(_count("Remove", live), _names(live), consequence=lost)
+        ids = [each.run.id for each in live]
+        _remove(app, question, lambda client: client.remove(ids))
+
+
+def discard(app: SciMLApp, kind: Literal["dataset", "model"], items: Sequence[Shelved]) -> None:
+    """Takes published datasets or models off the shelf, after a question; all or none."""
+    if items:
+        names = [item.name for item in items]
+        asked = f"Remove {kind} {names[0]}?" if len(names) == 1 else f"Remove {len(names)} {kind}s?"
+        about = [f"{item.name}  {size(item.size)}" for item in items]
+        question = Confirm(asked, about, consequence=f"What is in the file{'s' * (len(names) > 1)} is lost.")
+        _remove(app, question, lambda client: [item.name for item in client.discard(kind, names)])
+
+
+def _remove(app: SciMLApp, question: Confirm, act: Callable[[Client], list[str]]) -> None:
+    """act: returns the names of what it removed."""
+    from engine.errors import ScimlError
+
+    client, feed = app.client, app.feed
+    if app.readonly:
+        app.notify("this store was opened read-only: nothing can be removed", severity="warning")
+        return
+    if client is None or feed is None:
+        return
+
+    def work() -> None:
+        try:
+            removed = act(client)
+        except ScimlError as error:
+            app.call_from_thread(app.notify, shown(str(error)), severity="error", timeout=8, markup=False)
+        else:
+            feed.look()
+            app.call_from_thread(app.notify, shown(f"{listed(removed)} removed"), timeout=3, markup=False)
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            app.run_worker(work, thread=True, group="steering", exit_on_error=False)
+
+    lay(app, question, answered)
 
 
 def _only(app: SciMLApp, runs: Sequence[LiveRun], states: frozenset[str], verb: str) -> list[LiveRun]:

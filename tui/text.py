@@ -10,6 +10,7 @@ import math
 import re
 import time
 import unicodedata
+from collections.abc import Sequence
 
 from rich.cells import cell_len, chop_cells, split_graphemes
 
@@ -70,6 +71,11 @@ def shown(text: str) -> str:
     """Text of others as it may be drawn: clean, and plain under `--ascii`."""
     text = clean(text)
     return to_ascii(text) if palette.is_ascii() else text
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names separated by commas, the first of them where there are many: `a, b and 3 more`."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -206,11 +206,12 @@ class Catalog:
         """Whether anything was put on a shelf, taken off or noted of it since the last call."""
         return bool(self._journal.take_changes(_SHELF))
 
-    def unshelve(self, kind: str, name: str) -> None:
-        """Takes a name off the shelf; its file is left alone. Raises UnknownName."""
+    def unshelve(self, kind: str, *names: str) -> None:
+        """Takes names off the shelf, all or none; their files are left alone. Raises UnknownName."""
         with self.lock():
-            self.shelf(kind, name)
-            self._shelf.remove(doc_ids=[self._on_shelf(kind, name)[0]])
+            for name in names:
+                self.shelf(kind, name)
+            self._shelf.remove(doc_ids=[self._on_shelf(kind, name)[0] for name in names])
 
     def _on_shelf(self, kind: str, name: str) -> tuple[int, Shelved | None]:
         for document in self._shelf:

@@ -46,6 +46,7 @@ class DatasetsScreen(ShelfScreen):
     BINDINGS = [*KEYMAP.bindings("datasets")]
     name_in_bar = "Datasets"
     what = "datasets"
+    kind = "dataset"
     empty = "no datasets yet\npress n to generate one; operators also make their samples by themselves"
     columns_shown = (
         NAME,

@@ -22,6 +22,7 @@ class ModelsScreen(ShelfScreen):
     BINDINGS = [*KEYMAP.bindings("models")]
     name_in_bar = "Models"
     what = "models"
+    kind = "model"
     empty = "no models yet\npress 3, then n: an operator run with mode=pretrain publishes its model"
     columns_shown = (
         NAME,

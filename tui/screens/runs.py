@@ -201,6 +201,9 @@ class RunsScreen(FeedScreen):
     def action_again(self) -> None:
         steering.again(self.sciml, self._chosen())
 
+    def action_remove(self) -> None:
+        steering.remove(self.sciml, self._chosen())
+
     def action_compare(self) -> None:
         if not self.table.marks and self.table.cursor is not None:
             self.table.set_marks([self.table.cursor])

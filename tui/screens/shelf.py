@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from textual.app import ComposeResult
 
 from engine import filters
 from engine.errors import FilterError
 from engine.records import Shelved
-from tui import clipboard, text
+from tui import clipboard, steering, text
 from tui.facts import parted
 from tui.messages import FeedMessage, ShelfChanged
 from tui.screens.base import FeedScreen
@@ -40,6 +40,7 @@ class ShelfScreen(FeedScreen):
     columns_shown: ClassVar[Sequence[Column]] = ()
     empty = ""
     what = ""
+    kind: ClassVar[Literal["dataset", "model"]]
     DEFAULT_CSS = """
     ShelfScreen Lines { height: 36%; min-height: 5; max-height: 14; border-top: solid $foreground 15%; padding: 0 2; }
     """
@@ -62,6 +63,8 @@ class ShelfScreen(FeedScreen):
     def refresh_all(self) -> None:
         table, items = self.query_one(RunTable), self.items()
         table.set_rows({item.name: item for item in items if self._lets_through(item)})
+        names = {item.name for item in items}
+        table.set_marks(name for name in table.marks if name in names)
         if self.sciml.library.complete:
             table.set_empty(_NONE_MATCH if items else self.empty)
         self.query_one(FilterBar).set_count(len(table), len(items), self.what)
@@ -117,6 +120,10 @@ class ShelfScreen(FeedScreen):
         table = self.query_one(RunTable)
         rows = [self.row(table.record(key)) for key in table.keys]
         self.sciml.export({f"the {self.what} shown": rows}, about=self.query_one(FilterBar).value, noun=self.what)
+
+    def action_remove(self) -> None:
+        chosen = self.query_one(RunTable).chosen()
+        steering.discard(self.sciml, self.kind, [item for item in self.items() if item.name in chosen])
 
     def action_copy(self) -> None:
         table = self.query_one(RunTable)

@@ -16,10 +16,8 @@ from engine.errors import NotPossible
 from engine.records import Run
 from tui.render import confirmed, emit, output_aside, say
 from tui.session import Session
-from tui.verbs.options import Json, OneRun, Runs
+from tui.verbs.options import Json, OneRun, Runs, Yes
 from tui.verbs.records import emit_runs
-
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (it is asked on a terminal only).")]
 
 
 def stop(ctx: typer.Context, runs: Runs, json: Json = False) -> None:

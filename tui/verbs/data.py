@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,15 +16,16 @@ from engine.records import Shelved
 from engine.values import text
 from tui import palette
 from tui.facts import parted, soundness
-from tui.render import Align, Styled, Text, definitions, emit, figure, grid, hint, say, terminal_width
+from tui.render import Align, Styled, Text, confirmed, definitions, emit, figure, grid, hint, say, terminal_width
 from tui.session import Session
-from tui.text import clock, setting, shown, size
-from tui.verbs.options import Json
+from tui.text import clock, listed, setting, shown, size
+from tui.verbs.options import Json, Yes
 from tui.verbs.run import deliver
 
 FACTS = 5
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `ls` prints it.")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="As `ls` prints them.")]
 
 
 def ls_datasets(
@@ -110,6 +111,30 @@ def import_dataset(
     if json:
         emit(item)
     else:
+        say(shown(item.name))
+
+
+def rm_datasets(ctx: typer.Context, names: Names, yes: Yes = False, json: Json = False) -> None:
+    """Remove datasets with their files. One that a run needs which has not ended is refused."""
+    _rm(ctx.obj, "dataset", names, yes, json)
+
+
+def rm_models(ctx: typer.Context, names: Names, yes: Yes = False, json: Json = False) -> None:
+    """Remove models with their files. The runs that made them keep their own weights."""
+    _rm(ctx.obj, "model", names, yes, json)
+
+
+def _rm(session: Session, kind: Literal["dataset", "model"], names: list[str], yes: bool, json: bool) -> None:
+    writer = session.writer
+    found = list(dict.fromkeys(_named(session, kind, name).name for name in names))
+    files = "its file" if len(found) == 1 else "their files"
+    if not yes and not confirmed(f"remove {kind}{'s' * (len(found) > 1)} {shown(listed(found))} and {files}?"):
+        raise typer.Exit(1)
+    removed = writer.discard(kind, found)
+    if json:
+        emit(removed)
+        return
+    for item in removed:
         say(shown(item.name))
 
 

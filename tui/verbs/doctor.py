@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from engine.paths import Home
 from tui import palette
 from tui.render import Styled, definitions, emit, is_terminal, paint, say
 from tui.session import Session
-from tui.text import shown, size
+from tui.text import listed, shown, size
 from tui.verbs.options import Json
 
 PYTHONS = ((3, 11), (3, 13))
@@ -51,7 +52,7 @@ def doctor(ctx: typer.Context, json: Json = False) -> None:
 def examine(session: Session) -> Iterator[Finding]:
     """Every check in turn; one that fails in an unforeseen way is a finding itself."""
     checks: list[Callable[[Session], Iterator[Finding]]] = [
-        _python, _torch, _gpus, _home, _config, _locks, _records, _tasks, _scheduler, _logout, _terminal
+        _python, _torch, _gpus, _home, _config, _locks, _records, _shelves, _tasks, _scheduler, _logout, _terminal
     ]  # fmt: skip
     for check in checks:
         try:
@@ -158,12 +159,35 @@ def _records(session: Session) -> Iterator[Finding]:
     known = {run.id for run in session.client.catalog.runs()}
     strays = sorted(folder.name for folder in home.runs.iterdir() if folder.is_dir() and folder.name not in known)
     if strays:
-        listed = ", ".join(strays[:5]) + (f" and {len(strays) - 5} more" if len(strays) > 5 else "")
-        found = f"{len(known)} runs, and folders of runs that have no record: {listed}"
+        found = f"{len(known)} runs, and folders of runs that have no record: {listed(strays)}"
         mend = f"look at spec.json and metrics.jsonl in {home.runs}, submit them again or delete the folders"
         yield Finding(what="records", state="warning", found=found, mend=mend)
     else:
         yield Finding(what="records", state="good", found=f"{len(known)} runs, each with its record")
+
+
+def _shelves(session: Session) -> Iterator[Finding]:
+    """Datasets and models without their file, and files that none of them names: something was cut short."""
+    from engine.discard import place
+
+    home = Home(session.home)
+    if not home.catalog.exists():
+        return
+    shelves = [("data", home.datasets, session.client.datasets()), ("models", home.models, session.client.models())]
+    for verb, folder, items in shelves:
+        places = {item.name: place(home, item) for item in items}
+        there = sorted(folder.iterdir()) if folder.is_dir() else []
+        lost = [name for name, path in places.items() if path is None or not path.is_file()]
+        strays = [path for path in there if path not in places.values() and not path.name.startswith(".")]
+        if lost:
+            mend = f"make them again, or {session.command(f'{verb} rm {shlex.quote(lost[0])}')}"
+            yield Finding(what=verb, state="warning", found=f"without their files: {listed(lost)}", mend=mend)
+        if strays:
+            found = f"files in {folder} that have no record: {listed([path.name for path in strays])}"
+            taken = f"{session.command(f'data import {shlex.quote(str(strays[0]))}')}, or " if verb == "data" else ""
+            yield Finding(what=verb, state="warning", found=found, mend=f"{taken}delete them")
+        if not (lost or strays):
+            yield Finding(what=verb, state="good", found=f"{len(items)}, each with its file" if items else "none yet")
 
 
 def _locks(session: Session) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ Filter = Annotated[
 ]
 OneRun = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, or its unmistakable beginning.")]
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of runs, or their unmistakable beginnings.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (it is asked on a terminal only).")]
 Columns = Annotated[
     str, typer.Option("--columns", metavar="KEYS", help="Columns, separated by commas: id,status,rho,rel_l2.")
 ]

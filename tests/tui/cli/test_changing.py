@@ -178,6 +178,21 @@ def test_a_dataset_is_verified_and_taken_to_another_home(call, empty, tmp_path):
     assert call("data", "import", str(file), home=other).code == 1
 
 
+def test_a_dataset_is_removed_by_its_name_or_by_the_run_that_made_it(call, empty):
+    for name in ("mine", "yours"):
+        grid = ("run", "grid", f"shelf={name}", "--name", f"makes-{name}", "--launcher", "inline")
+        assert call(*grid, home=empty).code == 0
+    assert call("data", "rm", "mine", "nope", home=empty).code == 2
+    refused = call("data", "rm", "mine", "--readonly", home=empty)
+    assert refused.code == 2 and "required one that may be changed, got --readonly" in refused.err
+    assert call("data", "rm", "mine", "makes-mine", home=empty).lines == ["mine"]
+    (removed,) = call("data", "rm", "makes-yours", "--yes", "--json", home=empty).json
+    assert (removed["name"], removed["run"], removed["path"]) == ("yours", "r0002", "datasets/yours.txt")
+    assert list((empty / "datasets").iterdir()) == []
+    assert call("data", "ls", "--json", home=empty).json == []
+    assert call("ls", "--ids", home=empty).lines == ["r0001", "r0002"]
+
+
 def test_tags_notes_and_archive(call, home):
     assert call("tag", "r0001", "x", "y", home=home).out == "r0001 good x y\n"
     assert call("tag", "r0001", "good", "--remove", home=home).out == "r0001 x y\n"

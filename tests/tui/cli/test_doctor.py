@@ -68,6 +68,24 @@ def test_a_run_whose_line_in_the_catalogue_is_damaged_is_missed(call, empty):
     assert "1 runs, and folders of runs that have no record: r0001" in found["found"]
 
 
+def test_a_dataset_without_its_file_and_a_file_without_its_record_are_told_with_what_mends_them(call, empty):
+    assert call("run", "grid", "shelf=mine", "--launcher", "inline", home=empty).code == 0
+    found = findings(call("doctor", "--json", home=empty))
+    assert (found["data"]["state"], found["data"]["found"]) == ("good", "1, each with its file")
+    (empty / "datasets" / "mine.txt").unlink()
+    (empty / "models" / "left over").touch()
+    found = findings(call("doctor", "--json", home=empty))
+    assert (found["data"]["state"], found["data"]["found"]) == ("warning", "without their files: mine")
+    assert found["data"]["mend"].endswith("data rm mine")
+    assert found["models"]["found"].endswith("that have no record: left over")
+    assert found["models"]["mend"] == "delete them"
+    assert call("data", "rm", "mine", home=empty).code == 0
+    (empty / "datasets" / "a (b).txt").write_text("5")
+    mend = findings(call("doctor", "--json", home=empty))["data"]["mend"]
+    assert mend.endswith(f"data import '{empty}/datasets/a (b).txt', or delete them")
+    assert call("data", "import", f"{empty}/datasets/a (b).txt", home=empty).lines == ["grid-5"]
+
+
 @pytest.mark.parametrize(
     ("files", "verdict"),
     [

@@ -60,6 +60,17 @@ def test_a_file_that_is_there_is_overwritten_only_if_forced(call, home, tmp_path
     assert (tmp_path / "small.safetensors").read_bytes() == WEIGHTS
 
 
+def test_a_model_is_removed_with_its_file_after_a_question_on_a_terminal(call, home, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tui.verbs.data.confirmed", lambda question: asked.append(question))
+    assert call("models", "rm", "small", home=home).code == 1
+    assert asked == ["remove model small and its file?"]
+    assert call("models", "rm", "small", "-y", home=home).lines == ["small"]
+    assert not (Home(home).models / "small.safetensors").exists()
+    gone = call("models", "rm", "small", "-y", home=home)
+    assert gone.code == 2 and "required the name of a model that exists, got 'small'" in gone.err
+
+
 def test_what_is_damaged_or_gone_or_was_never_there_is_not_copied(call, home, tmp_path):
     words = ("models", "export", "small", "-o", str(tmp_path / "mine"))
     file = Home(home).models / "small.safetensors"

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import pytest
+from textual.widgets import Static
 
-from engine.api import Finding
+from engine.api import Finding, RunSpec
 from engine.client import Client
 from engine.errors import TaskError
+from engine.paths import Home
+from engine.records import Run, Status
+from engine.store.catalog import Catalog
 from tui.app import SciMLApp
 from tui.screens.datasets import DatasetsScreen
+from tui.widgets.confirm import Confirm
+from tui.widgets.footer import Footer
 from tui.widgets.heatmap import Heatmap
 from tui.widgets.run_table import RunTable
 
@@ -98,3 +105,52 @@ async def test_a_dataset_is_verified_and_the_list_says_so(
         await until(pilot, lambda: screen.items()[0].verified)  # noted in the store: the feed tells
         said = [each.message for each in app._notifications]
         assert f"{NAME} is not sound: residual test: required 0, got 1" in said
+
+
+async def test_a_dataset_is_removed_after_a_question_and_the_table_is_empty(
+    make_app: MakeApp, until: Until, furnished: Home
+) -> None:
+    file = furnished.datasets / f"{NAME}.h5"
+    file.touch()
+    app = make_app(first="datasets")
+    async with app.run_test(size=(120, 30)) as pilot:
+        screen = await opened(app, pilot, until)
+        assert "D remove" in screen.query_one(Footer).render_line(0).text
+        await pilot.press("space", "D")
+        await until(pilot, lambda: isinstance(app.screen, Confirm) and app.screen.query(Static))
+        said = [str(widget.render()) for widget in app.screen.query(Static)]
+        assert said[:2] == [f"Remove dataset {NAME}?", f"{NAME}  13 MB"]
+        assert file.exists()
+        await pilot.press("y")
+        await until(pilot, lambda: app.screen is screen and len(screen.query_one(RunTable)) == 0)
+        await until(pilot, lambda: [note.message for note in app._notifications] == [f"{NAME} removed"])
+        assert not file.exists()
+        assert screen.query_one(RunTable).marks == ()
+        await pilot.press("D")
+        assert app.screen is screen
+
+
+async def test_a_dataset_that_a_run_waits_for_is_kept_and_that_is_said(
+    make_app: MakeApp, until: Until, furnished: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Client, "ensure_scheduler", lambda self: None)
+    with closing(Catalog(furnished)) as catalog:
+        catalog.add([Run(id="", spec=RunSpec(task="gone", params={"data": NAME}), status=Status.QUEUED)])
+    app = make_app(first="datasets")
+    async with app.run_test(size=(120, 30)) as pilot:
+        screen = await opened(app, pilot, until)
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, Confirm) and app.screen.query(Static))
+        await pilot.press("y")
+        await until(pilot, lambda: [note.message for note in app._notifications])
+        assert "got one that r000f, which is queued, needs" in next(iter(app._notifications)).message
+        assert len(screen.query_one(RunTable)) == 1
+
+
+async def test_of_a_store_that_is_only_looked_at_nothing_is_removed(make_app: MakeApp, until: Until) -> None:
+    app = make_app(first="datasets", readonly=True)
+    async with app.run_test(size=(120, 30)) as pilot:
+        screen = await opened(app, pilot, until)
+        await pilot.press("D")
+        assert app.screen is screen
+        assert "nothing can be removed" in next(iter(app._notifications)).message

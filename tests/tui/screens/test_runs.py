@@ -132,6 +132,25 @@ async def test_stopping_a_run_that_has_ended_says_so_and_asks_nothing(make_app: 
         assert any("nothing to stop" in note.message for note in app._notifications)
 
 
+async def test_marked_runs_are_removed_after_a_question(make_app: Make, until: Until, furnished: Home) -> None:
+    app = make_app(marked=("r0002", "r0003"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(table(app)) == 14)
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, Confirm) and app.screen.query(Static))
+        said = " ".join(str(widget.render()) for widget in app.screen.query(Static))
+        assert "Remove 2 runs?" in said and "published datasets and models stay" in said
+        await pilot.press("n")
+        assert len(table(app)) == 14
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, Confirm) and app.screen.query(Static))
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and len(table(app)) == 12)
+        await until(pilot, lambda: [note.message for note in app._notifications] == ["r0002, r0003 removed"])
+        assert app.library.marks == ()
+        assert not furnished.run("r0002").folder.exists()
+
+
 async def test_killing_one_of_a_pack_names_those_that_end_with_it_and_asks_once(
     make_app: Make, until: Until, furnished: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
