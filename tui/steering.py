@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from engine.records import ACTIVE, RESUMABLE, WAITING, Shelved, Status
@@ -14,6 +14,16 @@ from tui.widgets.confirm import Confirm
 if TYPE_CHECKING:
     from engine.client import Client
     from tui.app import SciMLApp
+
+
+_ALLOWED = {"stop": ACTIVE | WAITING, "again": RESUMABLE, "remove": frozenset(Status) - ACTIVE}
+"""For which states the footer names these actions."""
+
+
+def pointless(runs: Iterable[LiveRun | None]) -> frozenset[str]:
+    """The actions that none of these runs is in a state for: their keys say so, and the footer leaves them out."""
+    states = {live.run.status for live in runs if live is not None}
+    return frozenset(action for action, allowed in _ALLOWED.items() if not states & allowed)
 
 
 def stop(app: SciMLApp, runs: Sequence[LiveRun]) -> None:

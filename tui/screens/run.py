@@ -22,6 +22,7 @@ from tui.screens.base import FeedScreen
 from tui.widgets.chart import Chart
 from tui.widgets.fields_view import FieldsView
 from tui.widgets.filter_bar import FilterBar
+from tui.widgets.footer import Footer
 from tui.widgets.lines import Line, Lines
 from tui.widgets.log_view import LogView
 from tui.widgets.tab_line import TabLine
@@ -140,6 +141,7 @@ class RunScreen(FeedScreen):
         if live is None:
             return
         self._show_head()
+        self.query_one(Footer).leave_out(steering.pointless([live]))
         ended = live.run.status in ENDED
         self.query_one(LogView).set_empty("this run printed nothing" if ended else "nothing printed yet")
         self._fill("setting-lines", list(_settings(live)))

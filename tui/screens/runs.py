@@ -21,6 +21,7 @@ from tui.run_columns import RUN_COLUMNS
 from tui.screens.base import FeedScreen
 from tui.widgets.chart import Chart
 from tui.widgets.filter_bar import FilterBar
+from tui.widgets.footer import Footer
 from tui.widgets.run_card import RunCard
 from tui.widgets.run_table import RunTable
 
@@ -94,6 +95,7 @@ class RunsScreen(FeedScreen):
         self.table.remove_rows(hidden)
         self.table.update_rows(shown)
         self._said()
+        self._offer()
         if self._shown_run in message.changed:
             self._describe()
             self._draw()
@@ -143,6 +145,7 @@ class RunsScreen(FeedScreen):
 
     def _came_to(self, run: str | None) -> None:
         """What is known of it is shown at once."""
+        self._offer()
         self.query_one(RunCard).show(self._live(run))
         if self._rest is not None:
             self._rest.stop()
@@ -179,11 +182,16 @@ class RunsScreen(FeedScreen):
 
     # what keys do
 
+    def _offer(self) -> None:
+        """In the footer, what can be done with the runs that a key would be about."""
+        self.query_one(Footer).leave_out(steering.pointless(map(self._live, self.table.chosen())))
+
     def _chosen(self) -> list[LiveRun]:
         return [live for run in self.table.chosen() if (live := self._live(run)) is not None]
 
     def on_run_table_marked(self, message: RunTable.Marked) -> None:
         self.sciml.library.mark(message.keys)
+        self._offer()
 
     def on_run_table_opened(self, message: RunTable.Opened) -> None:
         self.sciml.open_run(message.key)

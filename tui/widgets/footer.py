@@ -25,6 +25,7 @@ class Footer(OneLine):
     def __init__(self, keymap: Keymap = KEYMAP, *, most: int = 7, id: str | None = None) -> None:
         super().__init__(id=id)
         self.keymap, self.most = keymap, most
+        self._left_out: frozenset[str] = frozenset()
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_updated)
@@ -35,12 +36,20 @@ class Footer(OneLine):
     def _bindings_updated(self, _screen: Screen) -> None:
         self.refresh()
 
+    def leave_out(self, actions: frozenset[str]) -> None:
+        """Actions, as the keymap calls them, that would do nothing now; unlike `check_action` it lets keys say why."""
+        if actions != self._left_out:
+            self._left_out = actions
+            self.refresh()
+
     def rows(self) -> list[Row]:
         """Of the actions that can be done now those that the footer wants, the most important first."""
         found: dict[str, Row] = {}
         for active in self.screen.active_bindings.values():
             row = self.keymap.get(active.binding.id)
-            if row is not None and row.footer and active.enabled and not self._typed(row):
+            if row is None or not row.footer or row.called in self._left_out:
+                continue
+            if active.enabled and not self._typed(row):
                 found[row.id] = row
         return sorted(found.values(), key=lambda row: -row.footer)
 

@@ -24,6 +24,7 @@ from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart
 from tui.widgets.confirm import Confirm
 from tui.widgets.filter_bar import FilterBar
+from tui.widgets.footer import Footer
 from tui.widgets.run_table import RunTable
 from tui.widgets.status_line import StatusLine
 
@@ -130,6 +131,41 @@ async def test_stopping_a_run_that_has_ended_says_so_and_asks_nothing(make_app: 
         await pilot.pause()
         assert isinstance(app.screen, RunsScreen)
         assert any("nothing to stop" in note.message for note in app._notifications)
+
+
+async def test_the_footer_offers_what_the_chosen_runs_allow_as_the_cursor_the_marks_and_the_states_change(
+    make_app: Make, until: Until, furnished: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Client, "ensure_scheduler", lambda self: None)
+
+    def offered() -> list[str]:
+        line = app.screen.query_one(Footer).render_line(0).text
+        return [key for key in ("T stop", "R resume", "D remove") if key in line]
+
+    with Client(furnished) as client:
+        [waits] = client.catalog.add([Run(id="", spec=RunSpec(task="pinn", params={"system": "wave"}))])
+        app = make_app()
+        async with app.run_test(size=(140, 40)) as pilot:
+            await until(pilot, lambda: len(table(app)) == 15)
+            for run, keys in (
+                (waits.id, ["T stop", "D remove"]),
+                ("r0001", ["D remove"]),
+                ("r000e", ["R resume", "D remove"]),
+            ):
+                table(app).move_cursor(run)
+                await until(pilot, lambda keys=keys: offered() == keys)
+            table(app).set_marks(["r0001", waits.id])
+            await until(pilot, lambda: offered() == ["T stop", "D remove"])
+            client.stop(waits.id)
+            await until(pilot, lambda: offered() == ["R resume", "D remove"])
+            table(app).set_marks([])
+            table(app).move_cursor("r0001")
+            await pilot.press("enter")
+            await until(pilot, lambda: app.screen.name_in_bar and not isinstance(app.screen, RunsScreen))
+            await until(pilot, lambda: "n vary" in app.screen.query_one(Footer).render_line(0).text)
+            assert offered() == []
+            await pilot.press("T")
+            assert "nothing to stop: r0001 is done" in [note.message for note in app._notifications]
 
 
 async def test_marked_runs_are_removed_after_a_question(make_app: Make, until: Until, furnished: Home) -> None:

@@ -84,6 +84,19 @@ async def test_what_cannot_be_done_now_is_not_offered() -> None:
         assert "T stop" not in words(app)
 
 
+async def test_what_would_do_nothing_is_left_out_and_its_key_still_works() -> None:
+    app = Screens()
+    stopped: list[str] = []
+    app.action_stop = lambda: stopped.append("stop")
+    async with app.run_test(size=(120, 20)) as pilot:
+        app.query_one(RunTable).focus()
+        app.query_one(Footer).leave_out(frozenset({"stop"}))
+        await pilot.press("T")
+        assert "T stop" not in words(app) and stopped == ["stop"]
+        app.query_one(Footer).leave_out(frozenset())
+        assert "T stop" in words(app)
+
+
 async def test_remapped_keys_are_shown_and_pressed() -> None:
     app = Screens()
     stopped: list[str] = []
