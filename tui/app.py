@@ -165,12 +165,13 @@ class SciMLApp(App[None]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """For the command palette: what can be done on this screen now, as the keymap calls it."""
-        for active in screen.active_bindings.values():
+        by_action = {active.binding.id: active for active in screen.active_bindings.values()}  # whatever its keys
+        for active in by_action.values():
             row = KEYMAP.get(active.binding.id)
             if row is not None and active.enabled and row.group != MOVE and row.id != "app.palette":
                 keys = ", ".join(map(display, row.keys))
                 act = partial(self.run_action, active.binding.action, active.node)
-                yield SystemCommand(row.label, f"{keys}  {row.help}".rstrip(), act)
+                yield SystemCommand(row.command, f"{keys}  {row.help}".rstrip(), act)
 
     # keys that work everywhere
 

@@ -41,6 +41,16 @@ class Row(NamedTuple):
     def called(self) -> str:
         return self.action or self.id.split(".")[1]
 
+    @property
+    def is_screen(self) -> bool:
+        """Whether it leads to one of the app's main screens, and is called by its name."""
+        return self.called.startswith("show(")
+
+    @property
+    def command(self) -> str:
+        """What the command palette calls it: in one list with actions, a screen says that it is one."""
+        return f"go to {self.label}" if self.is_screen else self.label
+
 
 MOVE, _VIEW, _RUN, _MARK, _SCREENS, _GENERAL = "Move", "Chart", "Runs", "Marks and sorting", "Screens", "General"
 _FIND = "Find"

@@ -72,4 +72,4 @@ class FeedScreen(Screen[None]):
 
 def screens_by_key() -> list[tuple[str, str]]:
     """(key, name) of the screens that a key leads to."""
-    return [(row.keys[0], row.label) for row in KEYMAP if row.called.startswith("show(")]
+    return [(row.keys[0], row.label) for row in KEYMAP if row.is_screen]

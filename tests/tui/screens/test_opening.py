@@ -37,8 +37,10 @@ async def test_the_command_palette_does_what_the_keys_of_this_screen_do(make_app
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.library.complete)
-        commands = {command.title: command for command in app.get_system_commands(app.screen)}
-        assert {"new", "filter", "export", "Compare", "quit (runs go on)"} <= commands.keys()
+        listed = [*app.get_system_commands(app.screen)]
+        commands = {command.title: command for command in listed}
+        assert len(commands) == len(listed)
+        assert {"new", "filter", "export", "compare", "go to Compare", "quit (runs go on)"} <= commands.keys()
         assert commands["mark"].help == "space  mark or unmark the row for comparing, stopping, exporting"
         assert not {"Theme", "Maximize", "up"} & commands.keys()
         await pilot.press("colon", *"compare")
