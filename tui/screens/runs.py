@@ -53,6 +53,8 @@ class RunsScreen(FeedScreen):
         self._filter = filters.parse("")
         self._wrong = False
         """Whether what was typed cannot be read as a filter; that is said until it can."""
+        self._slip = ""
+        """Why the filter lets nothing through, where it is mistaken; said until it lets something through."""
         self._shown_run: str | None = None
         self._rest: Timer | None = None
 
@@ -107,7 +109,11 @@ class RunsScreen(FeedScreen):
         library = self.sciml.library
         if library.complete:
             self.table.set_empty(_NONE_MATCH if library.runs else _EMPTY)
-        if not self._wrong:
+        if len(self.table):
+            self._slip = ""
+        if self._slip:
+            self.query_one(FilterBar).set_problem(self._slip)
+        elif not self._wrong:
             self.query_one(FilterBar).set_count(len(self.table), len(library.runs))
 
     def _tick(self) -> None:
@@ -122,12 +128,17 @@ class RunsScreen(FeedScreen):
 
     def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
         try:
-            self._filter, self._wrong = filters.parse(message.value, lenient=True), False
+            self._filter, self._wrong, self._slip = filters.parse(message.value, lenient=True), False, ""
         except FilterError as error:
             self._wrong = True
             self.query_one(FilterBar).set_problem(str(error))
             return
         self.refresh_all()
+        if not len(self.table) and self._filter.columns:
+            from tui.slips import slips
+
+            self._slip = "; ".join(slips(self._filter, [live.row() for live in self.sciml.library.runs.values()]))
+            self._said()
 
     def on_filter_bar_left(self, message: FilterBar.Left) -> None:
         self.table.focus()

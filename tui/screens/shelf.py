@@ -89,6 +89,11 @@ class ShelfScreen(FeedScreen):
             self.query_one(FilterBar).set_problem(str(error))
             return
         self.refresh_all()
+        if not len(self.query_one(RunTable)) and self._filter.columns:
+            from tui.slips import slips
+
+            if mistakes := slips(self._filter, [self.row(item) for item in self.items()], self.kind):
+                self.query_one(FilterBar).set_problem("; ".join(mistakes))
 
     def on_filter_bar_left(self, _message: FilterBar.Left) -> None:
         self.query_one(RunTable).focus()

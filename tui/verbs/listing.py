@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-from engine.filters import fits_number, parse, row
+from engine.filters import parse, row
 from engine.records import WAITING, Run, Status
-from engine.schema import suggestion
 from tui.live import LiveRun
 from tui.render import Align, Text, emit, grid, hint, is_terminal, say, status, table_lines, terminal_width
 from tui.session import Session
+from tui.slips import slips
 from tui.text import duration, number, shown
 from tui.verbs.options import Columns, Filter, Json, split
 from tui.verbs.records import run_record
@@ -66,42 +66,9 @@ def ls(
 
 
 def no_match(session: Session, filter: str) -> str:
-    """That nothing matches; and which of the filter's columns and statuses there are none of: a slip of the pen?"""
+    """That nothing matches, and why, where that is a slip of the pen."""
     rows = [row(run) for run in session.client.runs()]
-    if not rows:
-        return NO_RUNS
-    found = parse(filter)
-    columns = {key for each in rows for key in each}
-    absent = [_absent("no run has", column, columns) for column in found.columns if not _is_there(column, rows)]
-    absent += [
-        _absent("no status is called", value, Status)
-        for term in found.terms
-        if (term.column, term.operator) == ("status", "=")
-        for value in term.values
-        if value.casefold() not in set(Status)
-    ]
-    absent += [
-        f"{term.column} is a number, not {value}"
-        for term in found.terms
-        if "~" not in term.operator and _is_number(term.column, rows)
-        for value in term.values
-        if not fits_number(value)
-    ]
-    return "; ".join(("no runs match", *absent))
-
-
-def _is_number(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    held = [value for each in rows if column and (value := each.get(column)) is not None]
-    return bool(held) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in held)
-
-
-def _absent(what: str, word: str, known: Iterable[str]) -> str:
-    near = suggestion(word, known)
-    return f"{what} {word}" + (f" ({near})" if near else "")
-
-
-def _is_there(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    return any(column in each or each.get(column) is not None for each in rows)
+    return "; ".join(("no runs match", *slips(parse(filter), rows))) if rows else NO_RUNS
 
 
 def live_run(session: Session, run: Run) -> LiveRun:

@@ -17,6 +17,7 @@ from engine.store.catalog import Catalog
 from tui.app import SciMLApp
 from tui.screens.datasets import DatasetsScreen
 from tui.widgets.confirm import Confirm
+from tui.widgets.filter_bar import FilterBar
 from tui.widgets.footer import Footer
 from tui.widgets.heatmap import Heatmap
 from tui.widgets.run_table import RunTable
@@ -154,3 +155,17 @@ async def test_of_a_store_that_is_only_looked_at_nothing_is_removed(make_app: Ma
         await pilot.press("D")
         assert app.screen is screen
         assert "nothing can be removed" in next(iter(app._notifications)).message
+
+
+async def test_a_filter_that_is_mistaken_says_why_it_lets_nothing_through(make_app: MakeApp, until: Until) -> None:
+    app = make_app(first="datasets")
+    async with app.run_test(size=(120, 30)) as pilot:
+        screen = await opened(app, pilot, until)
+        bar = screen.query_one(FilterBar)
+        for words, said in (
+            ("grid>x", "grid is a number, not x"),
+            ("gridd=32", "no dataset has gridd"),
+            ("", "1 dataset"),
+        ):
+            bar.set_value(words)
+            await until(pilot, lambda said=said: bar._said.startswith(said))

@@ -82,6 +82,30 @@ async def test_a_filter_that_cannot_be_read_says_so_and_keeps_the_list(make_app:
         assert 0 <= len(table(app)) <= before
 
 
+async def test_a_filter_that_is_mistaken_says_why_it_lets_nothing_through(
+    make_app: Make, until: Until, furnished: Home
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        bar = app.screen.query_one(FilterBar)
+        await until(pilot, lambda: len(table(app)) == 14)
+        for words, shown, said in (
+            ("rho>=x", 0, "rho is a number, not x"),
+            ("rho>=5", 6, "6 of 14 runs"),
+            ("rho=9", 0, "0 of 14 runs"),
+            ("betta=3", 0, "no run has betta (did you mean beta?)"),
+            ("status=dne", 0, "no status is called dne (did you mean done?)"),
+            ("", 14, "14 runs"),
+        ):
+            bar.set_value(words)
+            await until(pilot, lambda shown=shown, said=said: (len(table(app)), bar._said) == (shown, said))
+        bar.set_value("steps>=many")
+        await until(pilot, lambda: bar._said.startswith("steps is a number"))
+        with Client(furnished) as other:
+            other.catalog.add([Run(id="", spec=RunSpec(task="walk", params={"steps": "many"}), status=Status.DONE)])
+        await until(pilot, lambda: bar._said == "1 of 15 runs")
+
+
 async def test_the_curves_of_the_run_under_the_cursor_are_drawn_with_its_stages(make_app: Make, until: Until) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
