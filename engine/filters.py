@@ -117,10 +117,13 @@ class Term(msgspec.Struct, frozen=True):
 
 
 class Filter:
-    """Conditions that must all hold. `str` gives an expression that parses to the same filter."""
+    """Conditions that must all hold. `str` gives an expression that parses to the same filter.
 
-    def __init__(self, terms: tuple[Term, ...] = ()) -> None:
-        self.terms = terms
+    misfits: what a lenient reading left out because a column cannot hold it, each as a message.
+    """
+
+    def __init__(self, terms: tuple[Term, ...] = (), misfits: tuple[str, ...] = ()) -> None:
+        self.terms, self.misfits = terms, misfits
         self._conditions = [_condition(term) for term in terms]
 
     def matches(self, row: Mapping[str, Any]) -> bool:
@@ -150,9 +153,10 @@ class Filter:
 def parse(text: str, *, lenient: bool = False) -> Filter:
     """The filter that `text` says. Raises FilterError, naming the position.
 
-    lenient: text that is still being typed; a term that is not finished (`beta>=`, an open quote) is left out.
+    lenient: text that is still being typed; a term that is not finished (`beta>=`, an open quote) is left out, and one
+    whose value its column cannot hold (`seed=x`) is among the `misfits` instead. Nothing is raised.
     """
-    terms, at = [], 0
+    terms, misfits, at = [], [], 0
     while at < len(text):
         if text[at].isspace():
             at += 1
@@ -163,8 +167,10 @@ def parse(text: str, *, lenient: bool = False) -> Filter:
         except _Unfinished as stop:
             if not lenient:
                 raise FilterError(f"filter, character {stop.at + 1}: {stop} in {text!r}") from None
+            if isinstance(stop, _Misfit):
+                misfits.append(f"{text[at : stop.resume]}: {stop}")
             at = stop.resume
-    return Filter(tuple(terms))
+    return Filter(tuple(terms), tuple(misfits))
 
 
 class _Unfinished(Exception):
@@ -173,6 +179,10 @@ class _Unfinished(Exception):
     def __init__(self, message: str, at: int, resume: int) -> None:
         self.at, self.resume = at, resume
         super().__init__(message)
+
+
+class _Misfit(_Unfinished):
+    """What is finished and cannot be meant."""
 
 
 def _term(text: str, start: int) -> tuple[Term, int]:
@@ -195,11 +205,11 @@ def _term(text: str, start: int) -> tuple[Term, int]:
 
 def _require_order(column: str, sign: str, given: tuple[str, ...], at: int, end: int) -> None:
     if len(given) > 1:
-        raise _Unfinished(f"required one value after {sign}, got {len(given)}", at, end)
+        raise _Misfit(f"required one value after {sign}, got {len(given)}", at, end)
     if column in _TIMES and _moment(given[0]) is None and _number(given[0]) is None:
-        raise _Unfinished(f"{_A_DATE}, got {given[0]}", at, end)
+        raise _Misfit(f"{_A_DATE}, got {given[0]}", at, end)
     if column in _NUMBERS and _number(given[0]) is None:
-        raise _Unfinished(f"required a number, got {given[0]}", at, end)
+        raise _Misfit(f"required a number, got {given[0]}", at, end)
 
 
 def _require_fitting(column: str, given: tuple[str, ...], at: int, end: int) -> None:
@@ -207,11 +217,11 @@ def _require_fitting(column: str, given: tuple[str, ...], at: int, end: int) -> 
     for value in given:
         word = value.casefold()
         if column in _NUMBERS and not fits_number(value):
-            raise _Unfinished(f"required a number, got {value}", at, end)
+            raise _Misfit(f"required a number, got {value}", at, end)
         if column in _TIMES and not _DATE.match(word) and word != _NONE:
-            raise _Unfinished(f"{_A_DATE}, got {value}", at, end)
+            raise _Misfit(f"{_A_DATE}, got {value}", at, end)
         if column == "archived" and word not in ("true", "false"):
-            raise _Unfinished(f"required true or false, got {value}", at, end)
+            raise _Misfit(f"required true or false, got {value}", at, end)
 
 
 def _values(text: str, at: int) -> tuple[tuple[str, ...], int]:

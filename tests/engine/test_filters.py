@@ -143,6 +143,17 @@ def test_text_that_is_being_typed_keeps_the_terms_that_are_finished(expression: 
     assert finished == (["status"] if "status" in expression else [])
 
 
+def test_a_value_that_its_column_cannot_hold_is_left_out_while_one_types_and_told() -> None:
+    typed = parse("status=running seed=x seconds>=1,2 beta>= created=yesterday", lenient=True)
+    assert [term.column for term in typed.terms] == ["status"]
+    assert typed.misfits == (
+        "seed=x: required a number, got x",
+        "seconds>=1,2: required one value after >=, got 2",
+        "created=yesterday: required a date as 2025-01-31 or 2025-01-31T10:00, got yesterday",
+    )
+    assert parse("seed=1").misfits == ()
+
+
 terms = st.builds(
     Term,
     st.just("") | st.from_regex(r"[a-z]{1,3}(\.[a-z]{1,3})?", fullmatch=True).filter(lambda c: c != "tag"),

@@ -10,7 +10,6 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 
 from engine import filters
-from engine.errors import FilterError
 from tui import clipboard, steering
 from tui.keymap import KEYMAP
 from tui.live import LiveRun
@@ -51,9 +50,7 @@ class RunsScreen(FeedScreen):
     def __init__(self) -> None:
         super().__init__()
         self._filter = filters.parse("")
-        self._wrong = False
-        """Whether what was typed cannot be read as a filter; that is said until it can."""
-        self._slip = ""
+        self._slips: list[str] = []
         """Why the filter lets nothing through, where it is mistaken; said until it lets something through."""
         self._shown_run: str | None = None
         self._rest: Timer | None = None
@@ -110,10 +107,10 @@ class RunsScreen(FeedScreen):
         if library.complete:
             self.table.set_empty(_NONE_MATCH if library.runs else _EMPTY)
         if len(self.table):
-            self._slip = ""
-        if self._slip:
-            self.query_one(FilterBar).set_problem(self._slip)
-        elif not self._wrong:
+            self._slips = []
+        if problems := [*self._filter.misfits, *self._slips]:
+            self.query_one(FilterBar).set_problem("; ".join(problems))
+        else:
             self.query_one(FilterBar).set_count(len(self.table), len(library.runs))
 
     def _tick(self) -> None:
@@ -127,17 +124,12 @@ class RunsScreen(FeedScreen):
     # the filter
 
     def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
-        try:
-            self._filter, self._wrong, self._slip = filters.parse(message.value, lenient=True), False, ""
-        except FilterError as error:
-            self._wrong = True
-            self.query_one(FilterBar).set_problem(str(error))
-            return
+        self._filter, self._slips = filters.parse(message.value, lenient=True), []
         self.refresh_all()
         if not len(self.table) and self._filter.columns:
             from tui.slips import slips
 
-            self._slip = "; ".join(slips(self._filter, [live.row() for live in self.sciml.library.runs.values()]))
+            self._slips = slips(self._filter, [live.row() for live in self.sciml.library.runs.values()])
             self._said()
 
     def on_filter_bar_left(self, message: FilterBar.Left) -> None:

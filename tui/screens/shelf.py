@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 from textual.app import ComposeResult
 
 from engine import filters
-from engine.errors import FilterError
 from engine.records import Shelved
 from tui import clipboard, steering, text
 from tui.facts import parted
@@ -67,7 +66,10 @@ class ShelfScreen(FeedScreen):
         table.set_marks(name for name in table.marks if name in names)
         if self.sciml.library.complete:
             table.set_empty(_NONE_MATCH if items else self.empty)
-        self.query_one(FilterBar).set_count(len(table), len(items), self.what)
+        if problems := [*self._filter.misfits, *self._slips()]:
+            self.query_one(FilterBar).set_problem("; ".join(problems))
+        else:
+            self.query_one(FilterBar).set_count(len(table), len(items), self.what)
         self._describe(table.cursor)
 
     def changed(self, message: FeedMessage) -> None:
@@ -82,18 +84,17 @@ class ShelfScreen(FeedScreen):
     def _lets_through(self, item: Shelved) -> bool:
         return not self._filter or self._filter.matches(self.row(item))
 
-    def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
-        try:
-            self._filter = filters.parse(message.value, lenient=True)
-        except FilterError as error:
-            self.query_one(FilterBar).set_problem(str(error))
-            return
-        self.refresh_all()
-        if not len(self.query_one(RunTable)) and self._filter.columns:
-            from tui.slips import slips
+    def _slips(self) -> list[str]:
+        """Why the filter lets nothing through, where it is mistaken."""
+        if len(self.query_one(RunTable)) or not self._filter.columns:
+            return []
+        from tui.slips import slips
 
-            if mistakes := slips(self._filter, [self.row(item) for item in self.items()], self.kind):
-                self.query_one(FilterBar).set_problem("; ".join(mistakes))
+        return slips(self._filter, [self.row(item) for item in self.items()], self.kind)
+
+    def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
+        self._filter = filters.parse(message.value, lenient=True)
+        self.refresh_all()
 
     def on_filter_bar_left(self, _message: FilterBar.Left) -> None:
         self.query_one(RunTable).focus()
