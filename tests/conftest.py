@@ -14,6 +14,11 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
+# What is printed is looked at as on a terminal that shows UTF-8, whatever the locale here.
+for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+    if os.environ.get(name) in ("C", "POSIX"):
+        del os.environ[name]
+
 
 @pytest.fixture
 def until() -> Callable[..., Any]:

@@ -84,7 +84,9 @@ def main_options(
         str | None, typer.Option("--home", metavar="DIR", help="Where everything is kept (also: SCIML_TUI_HOME).")
     ] = None,
     readonly: Annotated[bool, typer.Option("--readonly", help="Look only: nothing is written or started.")] = False,
-    ascii: Annotated[bool, typer.Option("--ascii", help="Plain ASCII instead of symbols and Greek letters.")] = False,
+    ascii: Annotated[
+        bool, typer.Option("--ascii", help="Plain ASCII, as also under LC_ALL=C: no symbols, no Greek.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:

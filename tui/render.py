@@ -48,6 +48,19 @@ def can_show(text: str, file: TextIO | None = None) -> bool:
     return True
 
 
+def plain_locale() -> bool:
+    """Whether the environment names C or POSIX as the locale, which has ASCII alone, whatever Python makes of it.
+
+    One that names none is not taken for that: many logins over SSH do so, on terminals that show UTF-8. In both cases
+    Python writes UTF-8 (PEP 540) and a LC_CTYPE of its own into the environment (PEP 538), which is passed over here.
+    PYTHONUTF8=1 says that UTF-8 is meant.
+    """
+    own = sys.flags.utf8_mode and os.environ.get("LC_CTYPE") in ("C.UTF-8", "C.utf8", "UTF-8")
+    names = ("LC_ALL", "LANG") if own else ("LC_ALL", "LC_CTYPE", "LANG")
+    named = next(filter(None, map(os.environ.get, names)), "")
+    return named in ("C", "POSIX") and os.environ.get("PYTHONUTF8") != "1"
+
+
 def is_terminal(file: TextIO | None = None) -> bool:
     return (file or sys.stdout).isatty()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import RequestError
 from tui import palette
-from tui.render import can_show
+from tui.render import can_show, plain_locale
 
 if TYPE_CHECKING:
     from engine.client import Client
@@ -36,7 +36,7 @@ class Session:
     ) -> None:
         self.home = home
         self.readonly, self.ascii, self.debug = readonly, ascii, debug
-        palette.use_ascii(ascii or not can_show("✓β±–"))
+        palette.use_ascii(ascii or plain_locale() or not can_show("✓β±–"))
 
     @cached_property
     def client(self) -> Client:

@@ -16,7 +16,7 @@ import typer
 from engine.errors import ScimlError
 from engine.paths import Home
 from tui import palette
-from tui.render import Styled, definitions, emit, is_terminal, paint, say
+from tui.render import Styled, definitions, emit, is_terminal, paint, plain_locale, say
 from tui.session import Session
 from tui.text import listed, shown, size
 from tui.verbs.options import Json
@@ -280,8 +280,9 @@ def _terminal(_: Session) -> Iterator[Finding]:
     colours = "no colour (NO_COLOR)" if os.environ.get("NO_COLOR") else depth
     term = os.environ.get("TERM", "")
     found = f"{term or 'TERM is not set'}, {columns} x {rows}, {colours}, {encoding}"
-    if not encoding.startswith("utf"):
-        mend = "set LANG to a UTF-8 locale (C.UTF-8); until then everything is drawn as with --ascii"
+    if plain_locale() or not encoding.startswith("utf"):
+        found += ", the locale is C" * plain_locale()
+        mend = "set LC_ALL or LANG to a UTF-8 locale (C.UTF-8); until then everything is drawn as with --ascii"
         yield Finding(what="terminal", state="warning", found=found, mend=mend)
     elif term in ("", "dumb") or columns < 80 or rows < 24:
         yield Finding(what="terminal", state="warning", found=found, mend="the app wants 80 x 24 and a TERM")

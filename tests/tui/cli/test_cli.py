@@ -146,3 +146,30 @@ def test_an_encoding_without_symbols_gets_ascii(home):
     )
     assert done.returncode == 0
     assert b"+ done" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("locale", "plain"),
+    [
+        ({}, False),
+        ({"LC_ALL": "C"}, True),
+        ({"LC_ALL": "POSIX", "LANG": "C.UTF-8"}, True),
+        ({"LC_ALL": "", "LANG": "C"}, True),
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, False),
+        ({"LC_ALL": "C.UTF-8", "LANG": "C"}, False),
+        ({"LC_ALL": "C", "PYTHONUTF8": "1"}, False),
+    ],
+)
+def test_a_locale_that_is_said_to_be_c_gets_ascii_and_one_that_nobody_named_does_not(locale, plain, empty):
+    others = {name: value for name, value in os.environ.items() if name not in ("LC_ALL", "LC_CTYPE", "LANG")}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from tui.session import Session; from tui import palette\nprint(Session() and palette.is_ascii())",
+        ],
+        capture_output=True,
+        text=True,
+        env={**others, **locale},
+    )
+    assert done.stdout == f"{plain}\n", done.stderr
