@@ -458,8 +458,8 @@ class Client:
     def import_dataset(self, path: Path, name: str = "") -> Shelved:
         """Copies a dataset that was published elsewhere to the shelf, under its own name or `name`, if it is sound.
 
-        Raises TaskError where no task can read it or it is not sound; NotPossible where the name is taken; SpecError
-        for the name; ServiceError, StoreError.
+        Raises NotPossible where no task can read it, it is not sound or the name is taken; SpecError for the name;
+        ServiceError, StoreError.
         """
         return curation.adopt(self.home, self.catalog, path, planning.name(name))
 

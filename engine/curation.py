@@ -87,7 +87,7 @@ def adopt(home: Home, catalog: Catalog, path: Path, name: str = "") -> Shelved:
         raise NotPossible(f"{path}: required a file of a dataset, got none")
     if name:
         _require_free(catalog, name)
-    known = ask(home, Question(about="identity", path=str(path.absolute())))
+    known = _of_foreign(home, Question(about="identity", path=str(path.absolute())))
     name = name or known.name
     _require_free(catalog, name)
     copy = home.datasets / f".{name}-{os.getpid()}{path.suffix}"
@@ -95,9 +95,8 @@ def adopt(home: Home, catalog: Catalog, path: Path, name: str = "") -> Shelved:
         with atomic.replacing(copy) as target, path.open("rb") as source:
             shutil.copyfileobj(source, target, 1 << 20)
         measured = measure(copy)
-        _require_sound(
-            ask(home, Question(about="soundness", path=str(copy), task=known.task, **measured)).findings, path
-        )
+        question = Question(about="soundness", path=str(copy), task=known.task, **measured)
+        _require_sound(_of_foreign(home, question).findings, path)
         with catalog.lock():
             _require_free(catalog, name)
             place = home.datasets / f"{name}{path.suffix}"
@@ -123,6 +122,14 @@ def adopt(home: Home, catalog: Catalog, path: Path, name: str = "") -> Shelved:
     return item
 
 
+def _of_foreign(home: Home, question: Question) -> Answer:
+    """As `ask`, but a file that is not what a task reads is a wrong request: nothing of ours has failed."""
+    try:
+        return ask(home, question)
+    except TaskError as error:
+        raise NotPossible(str(error)) from None
+
+
 def _require_free(catalog: Catalog, name: str) -> None:
     if not NAME.fullmatch(name):
         raise SpecError([Problem("name", NAME_WORDS, name)])
@@ -135,7 +142,7 @@ def _require_free(catalog: Catalog, name: str) -> None:
 def _require_sound(findings: Sequence[Finding], path: Path) -> None:
     if failed := [finding for finding in findings if not finding.passed]:
         words = "; ".join(f"{each.what}: required {each.required}, got {each.found}" for each in failed)
-        raise TaskError(f"{path}: required a dataset that is sound, got one that is not; {words}")
+        raise NotPossible(f"{path}: required a dataset that is sound, got one that is not; {words}")
 
 
 def measure(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@
     │   ├── SpecError           one or more fields of a spec are wrong
     │   ├── UnknownName         no such run, dataset, task, column, ...
     │   ├── FilterError         a filter expression cannot be read
-    │   └── NotPossible         the run is not in a state that allows it
+    │   └── NotPossible         the run, or the file, is not in a state that allows it
     ├── WorkError               the work was started and failed                         exit code 1
     │   ├── TaskError           a task says why it cannot go on
     │   └── Diverged            a loss or a field became NaN or infinite
@@ -66,7 +66,7 @@ class FilterError(RequestError):
 
 
 class NotPossible(RequestError):
-    """The state of a run does not allow what was asked of it."""
+    """The state of a run, a dataset or a file that was named does not allow what was asked of it."""
 
 
 class WorkError(ScimlError):

@@ -106,10 +106,9 @@ def test_what_cannot_be_taken_in_leaves_nothing_behind(client: Client, tmp_path:
     before = sorted(client.home.datasets.iterdir())
     refused("5.0", NotPossible, "dataset two: required a name that is free", "two")
     refused("5.0", SpecError, "name: required a name of letters", "../two")
-    refused(
-        "-5.0", TaskError, "required a dataset that is sound, got one that is not; number: required above 0, got -5"
-    )
-    refused("none", TaskError, "required a number")
+    unsound = "required a dataset that is sound, got one that is not; number: required above 0, got -5"
+    refused("-5.0", NotPossible, unsound)
+    refused("none", NotPossible, "required a number")
     with pytest.raises(NotPossible, match="required a file of a dataset, got none"):
         client.import_dataset(tmp_path / "nowhere.txt")
     assert sorted(client.home.datasets.iterdir()) == before

@@ -175,7 +175,7 @@ def test_a_dataset_is_verified_and_taken_to_another_home(call, empty, tmp_path):
     assert " no, " in call("data", "ls", home=empty).lines[1]
     file.write_text("broken")
     assert call("data", "verify", "mine", home=empty).err.endswith("required a number\n")
-    assert call("data", "import", str(file), home=other).code == 1
+    assert call("data", "import", str(file), home=other).code == 2
 
 
 def test_a_dataset_is_removed_by_its_name_or_by_the_run_that_made_it(call, empty):
