@@ -115,8 +115,9 @@ def pretraining(
     return _run(scale, f"pretrain/{under}{case.name}/{seed}", case, seed, params, labels)
 
 
-def mixed_pretraining(scale: Scale, seed: int) -> SuiteRun:
+def mixed_pretraining(scale: Scale, seed: int, longer: int = 1) -> SuiteRun:
     """The run `pretrain/mixed/<seed>`: of each system as many examples, seen as often, as where it is learned alone.
+    longer: seen so many times as often, `pretrain/mixed-longer/<seed>`.
 
     Where a scale counts steps, a mixture takes as many, each with the examples of all: in three times the steps of the
     same batch the gradient of each system is noisier, and at the end the error is 1.8 times as large.
@@ -125,8 +126,11 @@ def mixed_pretraining(scale: Scale, seed: int) -> SuiteRun:
     mixture: Params = {**scale.fields, **scale.pretraining, "mode": "pretrain"}
     for key in ("samples", "validation", *(["batch"] if "steps" in mixture else [])):
         mixture[key] = len(PRETRAINED) * mixture[key]  # type: ignore[operator]
+    for key in mixture.keys() & {"steps", "epochs"}:
+        mixture[key] = longer * mixture[key]  # type: ignore[operator]
     mix: list[Scalar] = [f"{case.system}:{case.low:g}:{case.high:g}" for case in others]
-    return _run(scale, f"pretrain/mixed/{seed}", first, seed, {**scale.model, **mixture, "mix": mix})
+    name = "mixed" if longer == 1 else "mixed-longer"
+    return _run(scale, f"pretrain/{name}/{seed}", first, seed, {**scale.model, **mixture, "mix": mix})
 
 
 def downstream(

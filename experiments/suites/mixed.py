@@ -3,7 +3,8 @@
 The mixture SYS-1(1,5) + SYS-2(0.2,1) + SYS-3(1,10) has seven input channels, zero where a system lacks a coefficient;
 the diffusion of Helmholtz is a tensor like that of the others. As published it has of each system as many examples as
 the model of that system alone, seen as often: three times the examples and the steps in all, in one network of the same
-size. Both are then judged on each system they know, and fine-tuned on shifted ranges with N examples.
+size. What a mixture gains from more time is seen beside it. All are then judged on each system they know, and
+fine-tuned on shifted ranges with N examples.
 """
 
 from __future__ import annotations
@@ -27,15 +28,23 @@ JUDGED = (
     Case("helmholtz", 1, 5),
 )
 """For each system a range within what it was pretrained on, as in the talk, and of two of them one beside it."""
-SINGLE, MIXED = "one system", "mixture"
+SINGLE, MIXED, LONGER = "one system", "mixture", "mixture, {} times as long"
 
 
-def _suite(scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minutes: float | None) -> Suite:
+def _suite(
+    scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minutes: float | None, longer: int = 1
+) -> Suite:
+    """longer: besides, a mixture that sees everything so many times as often."""
     first: list[SuiteRun] = []
+    kinds = [("single/", SINGLE, "pretrain/{case}"), ("mixed/", MIXED, "pretrain/mixed")]
+    if longer > 1:
+        kinds.append(("longer/", LONGER.format(longer), "pretrain/mixed-longer"))
     for seed in scale.seeds:
         first += [mixed_pretraining(scale, seed), *(pretraining(scale, case, seed) for case in PRETRAINED.values())]
+        if longer > 1:
+            first.append(mixed_pretraining(scale, seed, longer))
     runs = []
-    for under, label, init in (("single/", SINGLE, "pretrain/{case}"), ("mixed/", MIXED, "pretrain/mixed")):
+    for under, label, init in kinds:
         for case in PRETRAINED.values():
             start = init.format(case=case.name) + "/{seed}"
             runs += downstream(scale, case, (), init=start, under=under, pretraining=label)
@@ -57,7 +66,8 @@ def _suite(scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minu
                 rows=("case",),
                 columns="pretraining",
                 values=("rel_l2",),
-                notes="of each system the mixture saw as many examples as the model of that system alone, as often",
+                notes="of each system a mixture saw as many examples as the model of that system alone; as often, "
+                "unless its column says otherwise",
             ),
             SuiteTable(
                 title="Relative L2 error when fine-tuned",
@@ -67,7 +77,10 @@ def _suite(scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minu
                 values=("rel_l2",),
             ),
             SuiteTable(
-                title="Pretraining", runs="pretrain/", rows=("mix", "system"), values=("validation_rel_l2", "seconds")
+                title="Pretraining",
+                runs="pretrain/",
+                rows=("mix", "system", "steps"),
+                values=("validation_rel_l2", "seconds"),
             ),
         ),
         minutes=minutes,
@@ -85,7 +98,7 @@ WIDE = QUICK._replace(
 tried is in docs/results/transfer.md."""
 
 SUITE = (
-    _suite(SMOKE, JUDGED[:1], (8,), 1),
-    _suite(WIDE, JUDGED, (64,), 35),
+    _suite(SMOKE, JUDGED[:1], (8,), 1, longer=2),
+    _suite(WIDE, JUDGED, (64,), 45, longer=3),
     _suite(PAPER, JUDGED, (64, 512, 8192), None),
 )

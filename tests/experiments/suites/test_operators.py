@@ -50,7 +50,8 @@ def test_a_seed_starts_from_the_pretraining_of_that_seed(suite: Suite) -> None:
 @pytest.mark.parametrize("suite", mixed.SUITE, ids=lambda suite: suite.scale)
 def test_a_mixture_sees_of_each_system_as_many_examples_as_often_as_one_alone(suite: Suite) -> None:
     specs = by_key(suite)
-    mixture, *alone = (specs[key].params for key in specs if key.startswith("pretrain/") and key.endswith("/0"))
+    mixture = specs["pretrain/mixed/0"].params
+    alone = [specs[key].params for key in specs if key.startswith("pretrain/SYS") and key.endswith("/0")]
     assert len(alone) == 3
     for one in alone:
         assert mixture["samples"] == 3 * int(one["samples"])  # type: ignore[arg-type]
@@ -58,6 +59,15 @@ def test_a_mixture_sees_of_each_system_as_many_examples_as_often_as_one_alone(su
         if "steps" in one:
             assert (mixture["steps"], mixture["batch"]) == (one["steps"], 3 * int(one["batch"]))  # type: ignore[arg-type]
         assert all(mixture[key] == one[key] for key in ("lr", "model", "test", "grid"))
+
+
+def test_a_longer_mixture_differs_in_its_length_alone() -> None:
+    specs = by_key(SUITES["mixed-quick"])
+    mixture, longer = (specs[f"pretrain/{name}/0"].params for name in ("mixed", "mixed-longer"))
+    assert {key for key in longer if longer[key] != mixture[key]} == {"steps"}
+    assert longer["steps"] == 3 * int(mixture["steps"])  # type: ignore[arg-type]
+    labels = {run.labels["pretraining"] for run in SUITES["mixed-quick"].runs if run.key.startswith("downstream/")}
+    assert labels == {"one system", "mixture", "mixture, 3 times as long"}
 
 
 def test_every_published_range_is_transferred_to() -> None:
