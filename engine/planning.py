@@ -184,8 +184,8 @@ class Planner:
                 raise
             raise SpecError([Problem(field, REFERENCES["dataset"], name, _mending(no_dataset))]) from None
         if found.status is Status.DONE and not any(item.run == found.id for item in self._catalog.shelved("dataset")):
-            hint = "retry makes it again, as another run"
-            raise SpecError([Problem(field, "a run whose dataset is there", f"{found.id}, which has none", hint)])
+            hint = "where one was removed, retry makes it again, as another run"
+            raise SpecError([Problem(field, "a run that published a dataset", f"{found.id}, which has none", hint)])
         return found.id, (found.id,)
 
     def _run(self, field: str, name: str) -> Run:
