@@ -16,9 +16,12 @@ from tui.screens.base import FeedScreen
 from tui.widgets import columns
 from tui.widgets.columns import Column
 from tui.widgets.filter_bar import FilterBar
+from tui.widgets.footer import Footer
 from tui.widgets.lines import Line, Lines
 from tui.widgets.run_table import RunTable
 
+_ABOUT_ROWS = frozenset({"open", "mark", "remove", "export", "fields", "verify"})
+"""Actions that do nothing where no row is shown."""
 _NONE_MATCH = "nothing matches this filter\npress / to change it, esc to clear it"
 
 
@@ -70,6 +73,7 @@ class ShelfScreen(FeedScreen):
             self.query_one(FilterBar).set_problem("; ".join(problems))
         else:
             self.query_one(FilterBar).set_count(len(table), len(items), self.what)
+        self.query_one(Footer).leave_out(frozenset() if len(table) else _ABOUT_ROWS)
         self._describe(table.cursor)
 
     def changed(self, message: FeedMessage) -> None:

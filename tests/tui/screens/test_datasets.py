@@ -127,6 +127,7 @@ async def test_a_dataset_is_removed_after_a_question_and_the_table_is_empty(
         await until(pilot, lambda: [note.message for note in app._notifications] == [f"{NAME} removed"])
         assert not file.exists()
         assert screen.query_one(RunTable).marks == ()
+        assert [row.label for row in screen.query_one(Footer).rows() if row.scope != "app"] == ["new", "filter"]
         await pilot.press("D")
         assert app.screen is screen
 
