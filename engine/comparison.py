@@ -4,12 +4,12 @@ The verdict is about one statistic of ours (the mean, the median or the best ove
 figure that was published, where less is better:
 
 - not run: no run of the cell has ended in a way that counts;
-- reproduced: at most the published figure; or, where the published method does not succeed (its figure is above the
-  table's threshold), ours does not either;
-- better: at most HALF of the published figure; or ours succeeds where the published method does not;
-- not reached: above the published figure, though that is a success; or no run gave a figure.
+- reproduced: at most the published figure; or, where the published method fails (its figure is above FAILS thresholds
+  of the table), ours does not succeed either;
+- better: at most HALF of the published figure; or ours succeeds where the published method fails;
+- not reached: above the published figure, though that is no failure; or no run gave a figure.
 
-Of figures beside the one that success is judged on there is no verdict where the published method does not succeed.
+Of figures beside the one that success is judged on there is no verdict where the published method fails.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ else:
 
 HALF = 0.5
 """Of the published figure or less is better, not merely reproduced."""
+FAILS = 5.0
+"""Times the figure up to which a run succeeds: a published one above that is a failure, and how large it is says
+nothing. Between the two a method half succeeds, and its figure is one to be reached."""
 
 
 class Verdict(StrEnum):
@@ -56,7 +59,7 @@ def verdict(values: Sequence[float], count: int, published: float, statistic: St
     if count == 0:
         return Verdict.NOT_RUN
     ours = STATISTICS[statistic]([*values, *[float("inf")] * (count - len(values))])
-    if published > threshold:
+    if published > FAILS * threshold:
         return Verdict.REPRODUCED if ours > threshold else Verdict.BETTER
     if ours <= HALF * published:
         return Verdict.BETTER
@@ -130,10 +133,10 @@ def _verdict(table: SuiteTable, cell: _Cell, value: str, found: Sequence[float])
 
 
 def _fails(table: SuiteTable, cell: _Cell) -> bool:
-    """Whether the published method does not succeed in this cell: how large its other figures are says nothing."""
-    threshold = _threshold(table, table.values[0])
+    """Whether the published method fails in this cell: how large its other figures are says nothing."""
+    failure = FAILS * _threshold(table, table.values[0])
     return any(
-        known.figure > threshold and (_frozen(known.row), frozen(known.column)) == (cell.row, cell.column)
+        known.figure > failure and (_frozen(known.row), frozen(known.column)) == (cell.row, cell.column)
         for known in table.published
         if (known.value or table.values[0]) == table.values[0]
     )
@@ -171,9 +174,9 @@ def _notes(table: SuiteTable, value: str) -> tuple[str, ...]:
         notes.append(f"a run succeeds when {value} <= {threshold:g}")
     if table.published:
         fails = (
-            f"; where that is above {threshold:g}, so that the method fails there, reproduced: it fails here too, "
-            "better: it does not"
-            if any(known.figure > threshold for known in table.published if (known.value or value) == value)
+            f"; where that is above {FAILS * threshold:g}, so that the method fails there, reproduced: ours does not "
+            "succeed either, better: it does"
+            if any(known.figure > FAILS * threshold for known in table.published if (known.value or value) == value)
             else ""
         )
         notes.append(

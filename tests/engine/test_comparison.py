@@ -9,6 +9,8 @@ from engine.comparison import Verdict, comparisons, verdict
 from engine.records import Status
 
 FAILS = 0.9
+HALF_WORKS = 0.2
+"""Above the threshold, and no failure either."""
 WORKS = 0.02
 
 
@@ -20,6 +22,9 @@ WORKS = 0.02
         ([0.021], WORKS, Verdict.NOT_REACHED),
         ([0.99], FAILS, Verdict.REPRODUCED),
         ([0.09], FAILS, Verdict.BETTER),
+        ([0.8], HALF_WORKS, Verdict.NOT_REACHED),
+        ([0.2], HALF_WORKS, Verdict.REPRODUCED),
+        ([0.1], HALF_WORKS, Verdict.BETTER),
         ([], WORKS, Verdict.NOT_REACHED),
         ([], FAILS, Verdict.REPRODUCED),
     ],
