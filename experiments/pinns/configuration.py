@@ -43,8 +43,12 @@ class Points(Spec, frozen=True, kw_only=True):
     resample_every: Annotated[
         int, Meta(ge=0, description="New collocation points within a stage, after so many iterations; 0: none")
     ] = 0
-    n_initial: Annotated[int, Meta(ge=1, le=1_000_000, description="Points of the initial condition")] = 128
-    n_boundary: Annotated[int, Meta(ge=1, le=1_000_000, description="Times at which both ends of x are asked for")] = 64
+    n_initial: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Points of the initial condition, or of the start of a window")
+    ] = 128
+    n_boundary: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Times at which both ends of x are asked for, in each window of time")
+    ] = 64
     residual_weight: Annotated[
         float, Meta(gt=0, description="Weight λ of the residual in the loss", extra_json_schema={"x-symbol": "λ"})
     ] = msgspec.field(default=1.0, name="lambda")

@@ -203,14 +203,15 @@ class Formulation:
         return max(1, round(self._job.points.points * self._share(system)))
 
     def _pose(self, stage: Stage, system: System, collocation: np.ndarray) -> Problem:
-        """A window of time gets its share of the points."""
+        """A window of time gets its share of the collocation points, and all points of the conditions: between a few
+        of them at the ends of x the solution is free, and what strays there is carried into all that follows."""
         points = self._job.points
         problem = pose(
             system,
             stage.coefficients,
             collocation,
             n_initial=points.n_initial,
-            n_boundary=min(points.n_boundary, max(2, round(points.n_boundary * self._share(system)))),
+            n_boundary=points.n_boundary,
             residual_weight=points.residual_weight,
             initial_weight=points.weight_initial,
             boundary_weight=points.weight_boundary,

@@ -69,6 +69,7 @@ def suite(
         known = _published(figures, methods, coefficients)
         more = f"; {points} points in all" if points != 1000 else ""
         more += f"; all of time by at most {params['optimizer.closures']} evaluations"
+        more += f"; windows share the collocation points and may take {CLOSURES} evaluations each"
         tables.append(
             SuiteTable(
                 title=f"{title}: {words.partition(':')[0]}",
@@ -79,7 +80,7 @@ def suite(
                 threshold=SUCCEEDS,
                 published=known,
                 published_in=published_in,
-                notes=told(f"{words}{more}; windows share the points and may take {CLOSURES} evaluations each", scale),
+                notes=told(f"{words}{more}", scale),
             )
         )
         drawn.append(

@@ -24,7 +24,7 @@ class Settings(Spec, frozen=True, kw_only=True):
         float,
         Meta(
             gt=0,
-            description="Length of a window, of which a whole number makes the time; points are shared out among them",
+            description="Length of a window, of which a whole number makes the time; collocation points are shared out",
             extra_json_schema={"x-symbol": "Δt", "x-unit": "time"},
         ),
     ] = 0.1

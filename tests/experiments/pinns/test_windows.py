@@ -24,6 +24,7 @@ WINDOWS = {
     "strategy.window": 0.5,
     "strategy.closures": 20,
     "optimizer.closures": 50,
+    "n_boundary": 7,
 }
 
 
@@ -45,7 +46,9 @@ def test_errors_of_a_window_are_over_the_time_up_to_its_end(run: Run) -> None:
     assert recorder.figures["rel_l2"] == stage["rel_l2"]
 
 
-def test_points_are_shared_out_and_windows_start_from_the_prediction(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collocation_points_are_shared_and_windows_start_from_the_prediction(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     posed: list[problem.Problem] = []
 
     def remember(*args: object, **options: object) -> problem.Problem:
@@ -61,6 +64,9 @@ def test_points_are_shared_out_and_windows_start_from_the_prediction(run: Run, m
         assert low <= times.min() < low + 0.1 and high - 0.1 < times.max() <= high
         (initial,) = (condition for condition in window.conditions if condition.term == "initial")
         assert set(initial.points[:, 1]) == {low}
+        (boundary,) = (condition for condition in window.conditions if condition.term == "boundary")
+        assert len(boundary.points) == WINDOWS["n_boundary"]
+        assert low <= boundary.points[:, 1].min() and boundary.points[:, 1].max() <= high
     saved = load_file(recorder.artifacts["network.safetensors"].path)
     np.testing.assert_array_equal(saved["earlier_ends"], [0.5])
     spec = mlp.MLP(width=8, depth=2)
