@@ -91,6 +91,15 @@ QUICK = Scale(
 )
 """Two CPU cores, minutes."""
 
+COARSE = QUICK._replace(
+    fields={**QUICK.fields, "grid": 32},
+    model={"model": "fno-1M"},
+    pretraining={**QUICK.pretraining, "samples": 1024, "steps": 2000, "lr": 1e-2},
+    downstream={**QUICK.downstream, "steps": 300},
+)
+"""The scale `quick` of what pretrains on all systems: a network with room for three of them, and as many steps as a
+coarse grid leaves minutes for. What else was tried of mixtures is in docs/results/transfer.md."""
+
 PAPER = Scale(
     name="paper",
     seeds=(0, 1, 2),

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from engine.api import Suite, SuiteRun, SuiteTable
 from experiments.suites._operators import (
+    COARSE,
     PAPER,
     PRETRAINED,
-    QUICK,
     SMOKE,
     Case,
     Scale,
@@ -87,18 +87,8 @@ def _suite(
     )
 
 
-WIDE = QUICK._replace(
-    fields={**QUICK.fields, "grid": 32},
-    model={"model": "fno-1M"},
-    pretraining={**QUICK.pretraining, "samples": 1024, "steps": 2000, "lr": 1e-2},
-    downstream={**QUICK.downstream, "steps": 300},
-    rates=QUICK.rates[:2],
-)
-"""Three systems need a network with room for them and as many steps as a coarse grid leaves minutes for. What else was
-tried is in docs/results/transfer.md."""
-
 SUITE = (
     _suite(SMOKE, JUDGED[:1], (8,), 1, longer=2),
-    _suite(WIDE, JUDGED, (64,), 45, longer=3),
+    _suite(COARSE._replace(rates=COARSE.rates[:2]), JUDGED, (64,), 45, longer=3),
     _suite(PAPER, JUDGED, (64, 512, 8192), None),
 )

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from engine.api import Suite, SuiteFigure, SuiteTable
 from experiments.suites._operators import (
+    COARSE,
     DOWNSTREAM,
     PAPER,
     PRETRAINED,
-    QUICK,
     SMOKE,
     Case,
     Scale,
@@ -73,6 +73,6 @@ def _suite(scale: Scale, cases: tuple[Case, ...], samples: int, minutes: float |
 
 SUITE = (
     _suite(SMOKE, tuple(DOWNSTREAM[place] for place in (2, 5, 6)), 8, 1),
-    _suite(QUICK, DOWNSTREAM, 64, 50),
+    _suite(COARSE, DOWNSTREAM, 64, 30),
     _suite(PAPER, DOWNSTREAM, 64, None),
 )

@@ -83,4 +83,5 @@ def test_suites_share_their_pretrainings() -> None:
     def pretrained(key: str) -> list[RunSpec]:
         return [run.spec for run in SUITES[key].runs if run.key.startswith("pretrain/SYS-1")]
 
-    assert pretrained("transfer-quick") == pretrained("shifts-quick")
+    assert pretrained("mixed-quick") == pretrained("shifts-quick")
+    assert pretrained("transfer-paper") == pretrained("shifts-paper")
