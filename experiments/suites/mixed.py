@@ -89,6 +89,6 @@ def _suite(
 
 SUITE = (
     _suite(SMOKE, JUDGED[:1], (8,), 1, longer=2),
-    _suite(COARSE._replace(rates=COARSE.rates[:2]), JUDGED, (64,), 45, longer=3),
+    _suite(COARSE._replace(rates=COARSE.rates[:2]), JUDGED, (64,), 50, longer=3),
     _suite(PAPER, JUDGED, (64, 512, 8192), None),
 )
