@@ -131,7 +131,7 @@ class Workspace:
 
         self.outputs = [empty(spec.width + 1, columns) for _ in range(spec.depth)]
         self.slope = empty(spec.width, points)
-        self.adjoints = [empty(spec.width, columns) for _ in range(2)]
+        self.adjoint = empty(spec.width, columns)
         self.products = [empty(spec.width, points) for _ in range(max(1, *(len(layout.squares) for layout in layouts)))]
         self.results = [empty(1, columns) for _ in range(2)]
         self.user: Block | None = None
@@ -208,7 +208,8 @@ class Block:
         self._fed = [inputs, *outputs]  # what each layer is fed, the row of ones included
         self._ones = [output[width] for output in outputs]
         self._units = [_Columns(output[:width], layout) for output in outputs]
-        self._adjoints = [_Columns(cut(buffer, width, columns), layout) for buffer in workspace.adjoints]
+        # a layer's adjoint lies where the outputs of the layer above were, which nothing reads any more
+        self._adjoints = [*self._units[1:], _Columns(cut(workspace.adjoint, width, columns), layout)]
         self._slope = cut(workspace.slope, width, n)
         self._slopes = [self._slope[:, None, :count] for _, _, count in layout.groups]
         products = [cut(buffer, width, n) for buffer in workspace.products]
@@ -259,17 +260,16 @@ class Block:
         """Adds the gradient of a loss whose derivatives by `output` are in `seed`."""
         weights = self._weights
         weights.gradients[-1].addmm_(self.seed, self._fed[-1].T)
-        adjoint, spare = self._adjoints
-        torch.mm(weights.transposed[-1], self.seed, out=adjoint.whole)
+        torch.mm(weights.transposed[-1], self.seed, out=self._adjoints[-1].whole)
         for layer in reversed(range(1, len(self._units))):
+            adjoint = self._adjoints[layer]
             self._through_activation(layer, adjoint)
             # the biases apart, which is faster than a product of an odd shape
             weights.by_matrix[layer].addmm_(adjoint.whole, self._units[layer - 1].transposed)
             weights.by_bias[layer].addmv_(adjoint.value, self._all)
-            torch.mm(weights.transposed[layer], adjoint.whole, out=spare.whole)
-            adjoint, spare = spare, adjoint
-        self._through_activation(0, adjoint)
-        torch.mm(self._fed[0], adjoint.transposed, out=self._first_gradient)
+            torch.mm(weights.transposed[layer], adjoint.whole, out=self._adjoints[layer - 1].whole)
+        self._through_activation(0, self._adjoints[0])
+        torch.mm(self._fed[0], self._adjoints[0].transposed, out=self._first_gradient)
         weights.gradients[0].add_(self._first_gradient.T)
 
     def _through_activation(self, layer: int, adjoint: _Columns) -> None:
