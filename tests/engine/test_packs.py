@@ -38,9 +38,9 @@ class Packs:
         return self.until(lambda: (found := self.run(run)).status in ENDED and found)
 
     def walking(self, runs):
-        """Waits until all report."""
+        """Waits until all are seen to run, in the attempt that is theirs now, and report."""
         for run in runs:
-            self.until(lambda run=run: self.client.stream(run).length > 2)
+            self.until(lambda run=run: self.run(run).status is Status.RUNNING and self.client.stream(run).length > 2)
         return [self.run(run) for run in runs]
 
     def started(self, run):
@@ -145,8 +145,9 @@ def test_stopping_all_of_them_ends_the_process(packs):
     }
     packs.until(lambda: not processes.alive(worker))
     packs.client.resume_all(runs)
-    packs.walking(runs)
-    assert len({packs.started(run).worker for run in runs}) == 1  # resumed together, they are a pack again
+    assert {run.attempt for run in packs.walking(runs)} == {2}
+    (again,) = {packs.started(run).worker for run in runs}  # resumed together, they are a pack again
+    assert again != worker
 
 
 def test_a_kill_ends_the_process_with_all_of_them(packs):
