@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from engine.api import Resources, RunSpec, Scalar, SuiteRun, Value
+from engine.api import Resources, RunSpec, Scalar, SuiteCrossing, SuiteFigure, SuiteRun, Value
 
 Params = dict[str, Value]
 Model = Params
 """The parameter `model` with what it brings."""
 
 TAGS = ("operators",)
+AT = 64
+"""Examples of fine-tuning that training from scratch is to catch up with, as published."""
 
 
 class Case(NamedTuple):
@@ -116,6 +118,12 @@ Ours is that the size of a source is taken out of f and u (`normalise`), three s
 range to choose from."""
 
 
+def longer(scale: Scale, times: int) -> Scale:
+    """Pretrained so many times as long."""
+    lengths = {key: times * scale.pretraining[key] for key in scale.pretraining.keys() & {"steps", "epochs"}}  # type: ignore[operator]
+    return scale._replace(pretraining={**scale.pretraining, **lengths})
+
+
 def pretraining(
     scale: Scale, case: Case, seed: int, model: Model | None = None, under: str = "", **labels: Value
 ) -> SuiteRun:
@@ -124,9 +132,9 @@ def pretraining(
     return _run(scale, f"pretrain/{under}{case.name}/{seed}", case, seed, params, labels)
 
 
-def mixed_pretraining(scale: Scale, seed: int, longer: int = 1) -> SuiteRun:
-    """The run `pretrain/mixed/<seed>`: of each system as many examples, seen as often, as where it is learned alone.
-    longer: seen so many times as often, `pretrain/mixed-longer/<seed>`.
+def mixed_pretraining(scale: Scale, seed: int, under: str = "") -> SuiteRun:
+    """The run `pretrain/<under>mixed/<seed>`: of each system as many examples, seen as often, as where it is learned
+    alone.
 
     Where a scale counts steps, a mixture takes as many, each with the examples of all: in three times the steps of the
     same batch the gradient of each system is noisier, and at the end the error is 1.8 times as large.
@@ -135,11 +143,8 @@ def mixed_pretraining(scale: Scale, seed: int, longer: int = 1) -> SuiteRun:
     mixture: Params = {**scale.fields, **scale.pretraining, "mode": "pretrain"}
     for key in ("samples", "validation", *(["batch"] if "steps" in mixture else [])):
         mixture[key] = len(PRETRAINED) * mixture[key]  # type: ignore[operator]
-    for key in mixture.keys() & {"steps", "epochs"}:
-        mixture[key] = longer * mixture[key]  # type: ignore[operator]
     mix: list[Scalar] = [f"{case.system}:{case.low:g}:{case.high:g}" for case in others]
-    name = "mixed" if longer == 1 else "mixed-longer"
-    return _run(scale, f"pretrain/{name}/{seed}", first, seed, {**scale.model, **mixture, "mix": mix})
+    return _run(scale, f"pretrain/{under}mixed/{seed}", first, seed, {**scale.model, **mixture, "mix": mix})
 
 
 def downstream(
@@ -172,6 +177,41 @@ def downstream(
                     key = f"downstream/curve/{under}{case.name}/{mode}/{number}/{seed}"
                     found.append(_run(scale, key, case, seed, {**own, **training, "mode": mode}, labels))
     return found
+
+
+def crossings(samples: Sequence[int]) -> tuple[SuiteCrossing, ...]:
+    """What was saved by fine-tuning: with as few examples as there were, and with `AT`."""
+    return tuple(
+        SuiteCrossing(
+            title=f"How many examples training from scratch takes to reach what fine-tuning reaches with {number}",
+            runs="downstream/curve/",
+            rows=("case",),
+            x="samples",
+            series="mode",
+            ahead="finetune",
+            behind="scratch",
+            at=number,
+            value="rel_l2",
+            notes="seed by seed; the factor is that of data saved",
+        )
+        for number in samples
+        if number in (samples[0], AT)
+    )
+
+
+def curves(cases: Sequence[Case]) -> tuple[SuiteFigure, ...]:
+    """Error by number of examples, fine-tuned and from scratch, a figure for each case."""
+    return tuple(
+        SuiteFigure(
+            title=f"Error by number of examples, {case.name}",
+            runs=f"downstream/curve/{case.name}/",
+            x="samples",
+            value="rel_l2",
+            series=("mode",),
+            log_x=True,
+        )
+        for case in cases
+    )
 
 
 def _run(

@@ -3,8 +3,8 @@
 The mixture SYS-1(1,5) + SYS-2(0.2,1) + SYS-3(1,10) has seven input channels, zero where a system lacks a coefficient;
 the diffusion of Helmholtz is a tensor like that of the others. As published it has of each system as many examples as
 the model of that system alone, seen as often: three times the examples and the steps in all, in one network of the same
-size. What a mixture gains from more time is seen beside it. All are then judged on each system they know, and
-fine-tuned on shifted ranges with N examples.
+size. What both gain from more time is seen beside it. All are then judged on each system they know, and fine-tuned on
+shifted ranges with N examples.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from experiments.suites._operators import (
     Case,
     Scale,
     downstream,
+    longer,
     mixed_pretraining,
     pretraining,
 )
@@ -28,21 +29,24 @@ JUDGED = (
     Case("helmholtz", 1, 5),
 )
 """For each system a range within what it was pretrained on, as in the talk, and of two of them one beside it."""
-SINGLE, MIXED, LONGER = "one system", "mixture", "mixture, {} times as long"
+SINGLE, MIXED = "one system", "mixture"
 
 
 def _suite(
-    scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minutes: float | None, longer: int = 1
+    scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minutes: float | None, times: int = 1
 ) -> Suite:
-    """longer: besides, a mixture that sees everything so many times as often."""
+    """times: besides, both pretrained so many times as long."""
+    lengths = [("", "", scale)]
+    if times > 1:
+        lengths.append(("longer/", f", {times} times as long", longer(scale, times)))
     first: list[SuiteRun] = []
-    kinds = [("single/", SINGLE, "pretrain/{case}"), ("mixed/", MIXED, "pretrain/mixed")]
-    if longer > 1:
-        kinds.append(("longer/", LONGER.format(longer), "pretrain/mixed-longer"))
-    for seed in scale.seeds:
-        first += [mixed_pretraining(scale, seed), *(pretraining(scale, case, seed) for case in PRETRAINED.values())]
-        if longer > 1:
-            first.append(mixed_pretraining(scale, seed, longer))
+    kinds = []
+    for under, suffix, length in lengths:
+        for seed in scale.seeds:
+            first.append(mixed_pretraining(length, seed, under))
+            first += [pretraining(length, case, seed, under=under) for case in PRETRAINED.values()]
+        kinds.append((f"{under}single/", SINGLE + suffix, f"pretrain/{under}{{case}}"))
+        kinds.append((f"{under}mixed/", MIXED + suffix, f"pretrain/{under}mixed"))
     runs = []
     for under, label, init in kinds:
         for case in PRETRAINED.values():
@@ -66,8 +70,8 @@ def _suite(
                 rows=("case",),
                 columns="pretraining",
                 values=("rel_l2",),
-                notes="of each system a mixture saw as many examples as the model of that system alone; as often, "
-                "unless its column says otherwise",
+                notes="of each system a mixture saw as many examples, as often, as the model of that system alone "
+                "that was trained as long",
             ),
             SuiteTable(
                 title="Relative L2 error when fine-tuned",
@@ -88,7 +92,7 @@ def _suite(
 
 
 SUITE = (
-    _suite(SMOKE, JUDGED[:1], (8,), 1, longer=2),
-    _suite(COARSE._replace(rates=COARSE.rates[:2]), JUDGED, (64,), 50, longer=3),
+    _suite(SMOKE, JUDGED[:1], (8,), 1, times=2),
+    _suite(COARSE._replace(rates=COARSE.rates[:2]), JUDGED, (64,), 75, times=3),
     _suite(PAPER, JUDGED, (64, 512, 8192), None),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from engine.api import RunSpec, Suite
@@ -61,13 +63,20 @@ def test_a_mixture_sees_of_each_system_as_many_examples_as_often_as_one_alone(su
         assert all(mixture[key] == one[key] for key in ("lr", "model", "test", "grid"))
 
 
-def test_a_longer_mixture_differs_in_its_length_alone() -> None:
-    specs = by_key(SUITES["mixed-quick"])
-    mixture, longer = (specs[f"pretrain/{name}/0"].params for name in ("mixed", "mixed-longer"))
-    assert {key for key in longer if longer[key] != mixture[key]} == {"steps"}
-    assert longer["steps"] == 3 * int(mixture["steps"])  # type: ignore[arg-type]
-    labels = {run.labels["pretraining"] for run in SUITES["mixed-quick"].runs if run.key.startswith("downstream/")}
-    assert labels == {"one system", "mixture", "mixture, 3 times as long"}
+def test_what_is_pretrained_longer_differs_in_its_length_alone() -> None:
+    suite = SUITES["mixed-quick"]
+    specs = by_key(suite)
+    longer = {key: specs[key.replace("/longer/", "/")] for key in specs if key.startswith("pretrain/longer/")}
+    assert len(longer) == 4 * 3
+    for key, once in longer.items():
+        params = specs[key].params
+        assert {name for name in params if params[name] != once.params[name]} == {"steps"}
+        assert params["steps"] == 3 * int(once.params["steps"])  # type: ignore[arg-type]
+    judged = Counter(run.labels["pretraining"] for run in suite.runs if run.key.startswith("downstream/"))
+    assert judged.keys() == {
+        *("one system", "mixture", "one system, 3 times as long", "mixture, 3 times as long"),
+    }
+    assert len(set(judged.values())) == 1
 
 
 def test_every_published_range_is_transferred_to() -> None:
