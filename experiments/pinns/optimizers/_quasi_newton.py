@@ -25,7 +25,7 @@ class QuasiNewton(Spec, frozen=True, kw_only=True):
         float, Meta(ge=0, description="A stage ends once no component of the gradient is larger")
     ] = 1e-9
     tolerance_change: Annotated[
-        float, Meta(ge=0, description="A stage ends once neither the loss nor any parameter changes by more")
+        float, Meta(ge=0, description="A stage ends once the loss, or every parameter, changes by less in a step")
     ] = 1e-14
 
 
@@ -65,19 +65,17 @@ class Descent(Iterate):
         if found.step == 0 or not math.isfinite(found.loss):
             return self._stuck(Stop.LINE_SEARCH)
         self.x, self.at = self.x.add(direction, alpha=found.step), found.at
-        self._fresh = False
+        blind, self._fresh = self._fresh, False
         self._learn(direction.mul(found.step), self.at.gradient.sub(start.gradient), -(found.step**2) * slope)
-        return self._converged(float(direction.abs().max()) * found.step, abs(found.loss - start.loss))
-
-    def _converged(self, moved: float, gained: float) -> Stop | None:
-        if float(self.at.gradient.abs().max()) <= self._settings.tolerance_gradient:
+        if float(self.at.gradient.abs().max()) <= settings.tolerance_gradient:
             return Stop.GRADIENT
-        if moved <= self._settings.tolerance_change or gained < self._settings.tolerance_change:
-            return Stop.CHANGE
-        return None
+        moved, gained = float(direction.abs().max()) * found.step, abs(found.loss - start.loss)
+        if moved > settings.tolerance_change and gained >= settings.tolerance_change:
+            return None
+        return Stop.CHANGE if blind else self._stuck(Stop.CHANGE)
 
     def _stuck(self, why: Stop) -> Stop | None:
-        """No progress along this direction."""
+        """No progress along this direction, or hardly any."""
         return why
 
     def _moved(self) -> None:

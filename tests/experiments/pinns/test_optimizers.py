@@ -219,6 +219,28 @@ def test_ssbroyden_is_ssbfgs_where_the_step_was_foreseen() -> None:
     assert ssbroyden.rule(2.0, 0.5, 10) == ssbfgs.rule(2.0, 0.5, 10) == (1.0, 0.5)
 
 
+@pytest.mark.parametrize("self_scaled", [ssbfgs.OPTIMIZER, ssbroyden.OPTIMIZER], ids=["ssbfgs", "ssbroyden"])
+def test_a_step_that_gains_hardly_anything_ends_a_stage_only_from_steepest_descent(self_scaled: Optimizer) -> None:
+    """Where the curvature that was learnt allows steps along one axis only, and the minimum lies along the others."""
+    steep, others = 1000.0, torch.tensor([1.0, 3.0, 10.0], dtype=torch.float64)
+    curvatures = torch.cat([torch.tensor([steep], dtype=torch.float64), others])
+    function = Function(lambda x: (curvatures * x.square()).sum() / 2)
+    minimiser = fresh(self_scaled)
+    drive(minimiser.begin(torch.tensor([2e-10, 1e-4, 1e-4, 1e-4], dtype=torch.float64)), function)
+    misled = torch.zeros(4, 4, dtype=torch.float64)
+    misled[0, 0] = 1
+    minimiser.restore({**minimiser.state(), "inverse": misled.numpy(), "fresh": False}, start(4))
+    lost = minimiser.at.loss
+    assert drive(minimiser.iterate(ENDLESS), function) is None
+    assert 0 < lost - minimiser.at.loss < 1e-14
+    stop = None
+    while stop is None:
+        stop = drive(minimiser.iterate(ENDLESS), function)
+    assert minimiser.at.loss < 1e-17
+    flat = Function(lambda x: 1 + 1e-8 * x.square().sum())
+    assert minimise(fresh(self_scaled, tolerance_gradient=0.0), flat, 1e-4 * torch.ones(4).double(), 3) is Stop.CHANGE
+
+
 # What every optimiser does
 
 
