@@ -13,7 +13,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.screen import Screen
 
 from tui import palette
@@ -21,6 +21,7 @@ from tui.keymap import KEYMAP, MOVE, display
 from tui.messages import FeedFailed, FeedMessage, GpusSeen, RunsChanged, ShelfChanged
 from tui.screens.base import FeedScreen
 from tui.stack import lay
+from tui.typeahead import TypeAhead
 from tui.widgets.ascii_filter import AsciiFilter
 from tui.widgets.theme import THEME
 
@@ -101,7 +102,7 @@ class Library:
             self.gpus = message.gpus
 
 
-class SciMLApp(App[None]):
+class SciMLApp(TypeAhead):
     """Screens over `engine.client`. `first` is the screen that it opens on; `marked` are runs marked from the start."""
 
     BINDINGS = [*KEYMAP.bindings("app")]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gc
-import sys
 
 from engine.errors import RequestError
-from tui.render import is_terminal
+from tui.render import is_for_app
 from tui.session import PROGRAM, Session
 
 
@@ -15,7 +14,7 @@ def open_app(session: Session, *, first: str = "runs", marked: tuple[str, ...] =
 
     first: the screen that is shown. marked: runs that are marked from the start.
     """
-    if not (is_terminal() and sys.stdin.isatty()):
+    if not is_for_app():
         raise RequestError(f"app: required a terminal, got a pipe or a file; {PROGRAM} --help lists the commands")
     gc.disable()  # until the first runs are there: what is made up to then stays, and looking it over takes long
     from tui.app import SciMLApp

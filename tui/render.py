@@ -65,6 +65,11 @@ def is_terminal(file: TextIO | None = None) -> bool:
     return (file or sys.stdout).isatty()
 
 
+def is_for_app() -> bool:
+    """Whether the app can be shown: keys are read from stdin, and it is drawn on stderr."""
+    return sys.stdin.isatty() and is_terminal() and is_terminal(sys.stderr)
+
+
 def terminal_width() -> int | None:
     """Cells of a line, or None where nothing needs to fit: a file or a pipe takes lines of any length."""
     return shutil.get_terminal_size().columns if is_terminal() else None

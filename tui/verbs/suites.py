@@ -13,7 +13,7 @@ import typer
 from engine.api import SCALES, Suite
 from engine.errors import RequestError, UnknownName
 from tui.exports import made_by, write
-from tui.render import Align, definitions, emit, grid, hint, is_terminal, say, table_lines, terminal_width
+from tui.render import Align, definitions, emit, grid, hint, is_for_app, say, table_lines, terminal_width
 from tui.session import Session
 from tui.text import clock, shown
 from tui.verbs.export import Force, Format, format_of
@@ -80,7 +80,7 @@ def demo(ctx: typer.Context, json: Json = False) -> None:
     terminal they stream in the app; elsewhere their progress is printed. A second time it shows what is there.
     """
     suite = find(ctx.obj, DEMO)
-    if not json and is_terminal() and sys.stdin.isatty() and not ctx.obj.readonly:
+    if not json and is_for_app() and not ctx.obj.readonly:
         _stream(ctx.obj, suite)
     carry_out(ctx.obj, suite, again=DEMO, json=json)
 

@@ -54,6 +54,8 @@ class TextRow(FormRow):
     def __init__(self, line: Line, columns: Columns, *, id: str | None = None) -> None:
         super().__init__(line, columns, id=id)
         self.input = self.input_class(line.value, placeholder=_placeholder(line))
+        self._told = line.value  # what the form knows, or will once it has read its messages
+        self._answered = True  # whether the line shown was made since the form was last told something
 
     def compose(self) -> ComposeResult:
         self._place()
@@ -62,6 +64,7 @@ class TextRow(FormRow):
     def show(self, line: Line, columns: Columns) -> None:
         moved = columns != self.columns
         super().show(line, columns)
+        self._answered = True
         self.input.placeholder = _placeholder(line)
         self.input.set_class(line.given, "-given")
         if moved:
@@ -81,7 +84,8 @@ class TextRow(FormRow):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        if event.value != self.line.value:
+        if event.value != self._told:
+            self._told, self._answered = event.value, False
             self.post_message(self.Changed(self, event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -90,9 +94,11 @@ class TextRow(FormRow):
 
     def on_input_blurred(self, event: Input.Blurred) -> None:
         event.stop()
-        self._fill()
+        if self._answered:  # else the line is older than what was typed, which would be lost
+            self._fill()
 
     def _fill(self) -> None:
+        self._told = self.line.value
         if self.input.value != self.line.value:
             with self.prevent(Input.Changed):
                 self.input.value = self.line.value

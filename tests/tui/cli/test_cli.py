@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -173,3 +174,14 @@ def test_a_locale_that_is_said_to_be_c_gets_ascii_and_one_that_nobody_named_does
         env={**others, **locale},
     )
     assert done.stdout == f"{plain}\n", done.stderr
+
+
+def test_the_app_is_not_drawn_into_a_file_that_takes_stderr(tmp_path):
+    ours, its = pty.openpty()
+    with (tmp_path / "errors").open("w") as errors:
+        command = [sys.executable, "-m", "tui.cli", "--home", str(tmp_path)]
+        code = subprocess.run(command, stdin=its, stdout=its, stderr=errors, timeout=60).returncode
+    os.close(its)
+    os.close(ours)
+    assert code == 2
+    assert "app: required a terminal" in (tmp_path / "errors").read_text()

@@ -381,3 +381,17 @@ def test_looks(form_client: Any, form_shell: Any, snap_compare: Any, until: Any,
         await pilot.pause()
 
     assert snap_compare(form_shell(LaunchScreen(form_client, "pinn")), terminal_size=size, run_before=fill)
+
+
+async def test_letters_are_kept_that_make_the_default_again_or_come_right_before_another_field(launch: Any) -> None:
+    async with launch("pinn") as driver:
+        await driver.type("points", "500")
+        default = driver.view.rows["points"].line.field.defaults[0]
+        await driver.until(lambda: "points=500" in driver.said("command"))
+        await driver.pilot.press("ctrl+a", "ctrl+k")
+        await driver.until(lambda: "points" not in driver.said("command"))
+        await driver.pilot.press(*default)
+        await driver.pilot.press("down")
+        await driver.pilot.pause(0.3)
+        assert driver.view.rows["points"].query_one(Input).value == default
+        assert driver.said("command") == "sciml-tui run pinn"
