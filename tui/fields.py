@@ -212,8 +212,10 @@ def _limits(property: Property) -> str:
     if "anyOf" in plain:
         return values.required(plain)
     item = plain.get("items") or next(iter(plain.get("prefixItems", ())), plain)
-    words = ({"list": "several", "range": "low:high"}.get(kind, ""), _bounds(item))
-    return ", ".join(filter(None, words)) + " or none" * _may_be_none(property)
+    words = ", ".join(filter(None, ({"list": "several", "range": "low:high"}.get(kind, ""), _bounds(item))))
+    if _may_be_none(property):
+        return f"{words} or none" if words else values.required(property)
+    return words
 
 
 def _bounds(property: Property) -> str:

@@ -203,3 +203,10 @@ def test_resources_are_typed(form: Form) -> None:
 def test_seeds_that_cannot_be_read_have_no_number(form: Form) -> None:
     with pytest.raises(SpecError):
         form.typing("--seeds", "a").runs
+
+
+def test_a_number_without_limits_that_may_be_none_says_so(pinn_task: TaskDescription) -> None:
+    start = {"anyOf": [{"type": "number"}, {"type": "null"}], "default": None}
+    task = msgspec.structs.replace(pinn_task, schema={"properties": {"start": start}})
+    form = Form(task, {})
+    assert form.by_key["start"].limits == "a number or none"

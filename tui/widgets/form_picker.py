@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -75,7 +74,7 @@ class Picker(ModalScreen[list[str] | None]):
                 text-style: none;
             }
         }
-        & .notes { width: 1fr; height: 3; margin-top: 1; color: $foreground 70%; }
+        & .notes { width: 1fr; height: 4; margin-top: 1; color: $foreground 70%; }
         & Footer { dock: none; padding: 0; margin-top: 1; }
     }
     """
@@ -172,10 +171,11 @@ class Picker(ModalScreen[list[str] | None]):
         return self._shown[at] if at is not None and at < len(self._shown) else None
 
     def _narrow(self, words: str) -> None:
-        """Shows the alternatives in which every word occurs."""
+        """Shows the alternatives in which every word occurs, first those that have them in their names."""
         needles = words.casefold().split()
-        found = (o for o in self._options if all(n in f"{o.key} {o.title} {o.summary}".casefold() for n in needles))
-        self._shown = list(islice(found, _MOST))
+        found = [o for o in self._options if all(n in f"{o.key} {o.title} {o.summary}".casefold() for n in needles)]
+        found.sort(key=lambda option: not all(needle in option.key.casefold() for needle in needles))
+        self._shown = found[:_MOST]
         self._list.clear_options()
         self._list.add_options([Item(self._prompt(option)) for option in self._shown])
         self._list.highlighted = 0 if self._shown else None

@@ -16,6 +16,7 @@ from engine.errors import Problem, ServiceError
 from engine.paths import Home
 from engine.records import Run
 from tui import palette
+from tui.fields import Option
 from tui.screens.launch import LaunchScreen
 from tui.widgets.confirm import Confirm
 from tui.widgets.form_picker import Picker
@@ -395,3 +396,13 @@ async def test_letters_are_kept_that_make_the_default_again_or_come_right_before
         await driver.pilot.pause(0.3)
         assert driver.view.rows["points"].query_one(Input).value == default
         assert driver.said("command") == "sciml-tui run pinn"
+
+
+async def test_a_list_is_narrowed_to_names_before_what_is_said_of_others(launch: Any) -> None:
+    options = [Option("adaptive", "Adaptive curriculum"), Option("curriculum"), Option("regular")]
+    async with launch("pinn") as driver:
+        picker = Picker("strategy", options)
+        driver.pilot.app.push_screen(picker)
+        await driver.until(lambda: picker.is_attached and picker._shown)
+        await driver.pilot.press(*"cur")
+        await driver.until(lambda: [option.key for option in picker._shown] == ["curriculum", "adaptive"])
