@@ -52,7 +52,8 @@ class TypeAhead(App[None]):
         for at, node in enumerate(way):
             if node.is_attached and node.call_later(self._follow, key, way[at + 1 :]):
                 return
-        if not self.screen.call_later(self._arrived, key):  # one that was laid on top takes keys once it is composed
+        top = self.screen_stack[-1:]  # one that was laid on top by now takes keys once it is composed
+        if not (top and top[0].call_later(self._arrived, key)):
             self._arrived(key)
 
     def _arrived(self, key: int) -> None:
@@ -66,7 +67,7 @@ class TypeAhead(App[None]):
         if self._impatient is not None:
             self._impatient.stop()
             self._impatient = None
-        if self._waiting:
+        if self._waiting and self.screen_stack:  # else the app is being left
             await self._send(self._waiting.popleft())
             if self._waiting:
                 self._impatient = self.set_timer(_PATIENCE, self._next_key)
