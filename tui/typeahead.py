@@ -45,7 +45,16 @@ class TypeAhead(App[None]):
         self._travelling = self._keys_seen
         way = [node for node in (self.focused or self.screen).ancestors_with_self if node is not self]
         await super().on_event(key)
-        self._follow(self._travelling, [*way, self, *way, self])
+        onwards = [*way[1:], self, *way, self]
+        if not way[0].call_later(self._seen, key, self._travelling, onwards):
+            self._follow(self._travelling, onwards)
+
+    async def _seen(self, event: Key, key: int, way: Sequence[MessagePump]) -> None:
+        """By what has the focus. A letter that is typed there needs to wait no longer for the letter before it."""
+        if event._stop_propagation and self._waiting and self._waiting[0].is_printable:
+            await self._next_key(key)
+        else:
+            self._follow(key, way)
 
     def _follow(self, key: int, way: Sequence[MessagePump]) -> None:
         """A pump does one thing after the other: when it comes to this, it has done what the key brought it."""
