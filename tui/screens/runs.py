@@ -90,8 +90,8 @@ class RunsScreen(FeedScreen):
             self.refresh_all()
             return
         shown = {run: live for run, live in reversed(list(message.changed.items())) if self._lets_through(live)}
-        hidden = message.removed | (message.changed.keys() - shown.keys())
-        self.table.remove_rows(hidden)
+        self.table.remove_rows(message.removed)
+        self.table.remove_rows(message.changed.keys() - shown.keys(), hidden=True)
         self.table.update_rows(shown)
         self._said()
         self._offer()
@@ -111,7 +111,7 @@ class RunsScreen(FeedScreen):
         if problems := [*self._filter.misfits, *self._slips]:
             self.query_one(FilterBar).set_problem("; ".join(problems))
         else:
-            self.query_one(FilterBar).set_count(len(self.table), len(library.runs))
+            self.query_one(FilterBar).set_count(len(self.table), len(library.runs), marked=len(self.table.marks))
 
     def _tick(self) -> None:
         """The elapsed time of active runs in view goes on."""
@@ -194,6 +194,7 @@ class RunsScreen(FeedScreen):
 
     def on_run_table_marked(self, message: RunTable.Marked) -> None:
         self.sciml.library.mark(message.keys)
+        self._said()
         self._offer()
 
     def on_run_table_opened(self, message: RunTable.Opened) -> None:

@@ -69,12 +69,16 @@ class ShelfScreen(FeedScreen):
         table.set_marks(name for name in table.marks if name in names)
         if self.sciml.library.complete:
             table.set_empty(_NONE_MATCH if items else self.empty)
+        self._said()
+        self.query_one(Footer).leave_out(frozenset() if len(table) else _ABOUT_ROWS)
+        self._describe(table.cursor)
+
+    def _said(self) -> None:
+        table = self.query_one(RunTable)
         if problems := [*self._filter.misfits, *self._slips()]:
             self.query_one(FilterBar).set_problem("; ".join(problems))
         else:
-            self.query_one(FilterBar).set_count(len(table), len(items), self.what)
-        self.query_one(Footer).leave_out(frozenset() if len(table) else _ABOUT_ROWS)
-        self._describe(table.cursor)
+            self.query_one(FilterBar).set_count(len(table), len(self.items()), self.what, len(table.marks))
 
     def changed(self, message: FeedMessage) -> None:
         if isinstance(message, ShelfChanged):
@@ -105,6 +109,9 @@ class ShelfScreen(FeedScreen):
 
     def on_run_table_moved(self, message: RunTable.Moved) -> None:
         self._describe(message.key)
+
+    def on_run_table_marked(self, message: RunTable.Marked) -> None:
+        self._said()
 
     def on_run_table_opened(self, message: RunTable.Opened) -> None:
         """The run that made it."""

@@ -108,10 +108,14 @@ class FilterBar(Horizontal):
         """Begins to type."""
         self.query_one(FilterInput).focus()
 
-    def set_count(self, shown: int, total: int, what: str = "runs") -> None:
-        """`47 of 1,204 runs`, or `1,204 runs` where nothing is left out. `what`: the plural."""
+    def set_count(self, shown: int, total: int, what: str = "runs", marked: int = 0) -> None:
+        """`47 of 1,204 runs`, or `1,204 runs` where nothing is left out. `what`: the plural.
+
+        marked: `, 3 marked`, those that the filter hides too: keys are about them.
+        """
         counted = text.count(total) if shown == total else f"{text.count(shown)} of {text.count(total)}"
-        self._say(f"{counted} {what.removesuffix('s') if total == 1 else what}", problem=False)
+        told = f"{counted} {what.removesuffix('s') if total == 1 else what}"
+        self._say(told + (f", {text.count(marked)} marked" if marked else ""), problem=False)
 
     def set_problem(self, words: str) -> None:
         """What is wrong with the text; the count comes back with `set_count`."""

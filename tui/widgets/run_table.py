@@ -181,13 +181,15 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._arrived = added + self._arrived if self._newest_first else self._arrived + added
             self._arrange()
 
-    def remove_rows(self, keys: Collection[str]) -> None:
+    def remove_rows(self, keys: Collection[str], *, hidden: bool = False) -> None:
+        """hidden: they are left out, but still there, and stay marked."""
         gone = {key for key in keys if key in self._records}
+        if not hidden:
+            self._mark([key for key in self._marks if key not in keys])
         if gone:
             for key in gone:
                 del self._records[key]
             self._arrived = [key for key in self._arrived if key not in gone]
-            self._mark([key for key in self._marks if key not in gone])
             self._arrange()
 
     def set_empty(self, message: str) -> None:

@@ -194,6 +194,23 @@ async def test_the_footer_offers_what_the_chosen_runs_allow_as_the_cursor_the_ma
             assert "nothing to stop: r0001 is done" in [note.message for note in app._notifications]
 
 
+async def test_a_marked_run_that_a_filter_comes_to_hide_stays_marked_and_is_counted(
+    make_app: Make, until: Until, furnished: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Client, "ensure_scheduler", lambda self: None)
+    with Client(furnished) as client:
+        waiting = client.catalog.add([Run(id="", spec=RunSpec(task="pinn", seed=seed)) for seed in range(3)])
+        app = make_app()
+        async with app.run_test(size=(140, 40)) as pilot:
+            bar = app.screen.query_one(FilterBar)
+            bar.set_value("status=queued")
+            await until(pilot, lambda: len(table(app)) == 3)
+            table(app).set_marks(run.id for run in waiting[:2])
+            client.stop(waiting[0].id)
+            await until(pilot, lambda: bar._said == "2 of 17 runs, 2 marked")
+            assert app.library.marks == tuple(run.id for run in waiting[:2])
+
+
 async def test_marked_runs_are_removed_after_a_question(make_app: Make, until: Until, furnished: Home) -> None:
     app = make_app(marked=("r0002", "r0003"))
     async with app.run_test(size=(120, 40)) as pilot:

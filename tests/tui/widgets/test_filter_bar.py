@@ -67,5 +67,7 @@ async def test_count_and_problem_are_said_as_they_are() -> None:
         assert said(app) == "beta: got [red]x" and app.query_one(".said").has_class("-problem")
         bar.set_count(1, 1, "models")
         assert said(app) == "1 model"
+        bar.set_count(2, 7, marked=3)
+        assert said(app) == "2 of 7 runs, 3 marked"
         bar.set_count(1, 2)
         assert not app.query_one(".said").has_class("-problem")

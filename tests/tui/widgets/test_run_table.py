@@ -184,6 +184,15 @@ async def test_marks_survive_a_filter_but_not_a_removal() -> None:
         assert table.marks == ("a",)
 
 
+async def test_rows_that_a_filter_hides_by_and_by_stay_marked_until_they_are_removed() -> None:
+    async with shown(runs("a", "b", "c")) as (table, _):
+        table.set_marks(["a", "c"])
+        table.remove_rows(["c"], hidden=True)
+        assert (table.keys, table.marks) == (["a", "b"], ("a", "c"))
+        table.remove_rows(["c"])
+        assert table.marks == ("a",)
+
+
 async def test_marked_rows_have_the_stripe_of_their_colour() -> None:
     colours = SeriesColours()
     async with shown(runs("a", "b", "c"), colours=colours) as (table, _):
