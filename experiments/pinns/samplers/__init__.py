@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.api import lazy_import
+from engine.api import TaskError, lazy_import
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,10 +41,19 @@ class Sampler(msgspec.Struct, frozen=True, kw_only=True):
         settings: Any = None,
         residual: Residual | None = None,
     ) -> np.ndarray:
-        """(count, axes), within the bounds of each axis. residual: where it is known, of points within these bounds."""
+        """(count, axes), within the bounds of each axis. residual: where it is known, of points within these bounds.
+
+        Raises TaskError where what is drawn is not so many points of the unit cube.
+        """
         low, high = np.array(list(axes.values())).T
         if self.adapt is None or residual is None:
-            return low + (high - low) * self.draw(count, len(axes), rng)
-        known = residual
-        drawn = self.adapt(settings, count, len(axes), rng, lambda cube: known(low + (high - low) * cube))
+            drawn = self.draw(count, len(axes), rng)
+        else:
+            known = residual
+            drawn = self.adapt(settings, count, len(axes), rng, lambda cube: known(low + (high - low) * cube))
+        if drawn.shape != (count, len(axes)) or not (drawn.min() >= 0 and drawn.max() <= 1):
+            raise TaskError(
+                f"sampler: required {count} points of the unit cube in {len(axes)} dimensions, got {self.title} points "
+                f"of the shape {drawn.shape} from {drawn.min(initial=1):g} to {drawn.max(initial=0):g}"
+            )
         return low + (high - low) * drawn

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
-from engine.api import discover
+from engine.api import TaskError, discover
 from experiments.pinns.samplers import Residual, Sampler, rad
 
 SAMPLERS: dict[str, Sampler] = discover("experiments.pinns.samplers", "SAMPLER")[0]
@@ -20,6 +22,40 @@ def sampler(request: pytest.FixtureRequest) -> Sampler:
 
 def draw(sampler: Sampler, seed: int, count: int = 200) -> np.ndarray:
     return sampler.points(AXES, count, np.random.default_rng(seed))
+
+
+FIELDS: dict[str, Residual | None] = {
+    "unknown": None,
+    "steep": lambda points: np.exp(3 * points[:, 0]),
+    "zero": lambda points: np.zeros(len(points)),
+    "not finite": lambda points: np.full(len(points), np.nan),
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("axes", [{"t": (0.0, 2.0)}, AXES, {"x": (0.0, 1.0), "y": (-3.0, -2.0), "t": (0.0, 1.0)}])
+def test_points_lie_in_the_box_however_many_whatever_the_seed(sampler: Sampler, axes: dict, field: str) -> None:
+    """Before anything is trained, and by the residual for those that follow it."""
+    low, high = np.array(list(axes.values())).T
+    settings = sampler.settings() if sampler.settings else None
+    for seed, count in enumerate((1, 2, 7, 64, 500)):
+        one, same = (
+            sampler.points(axes, count, np.random.default_rng(seed), settings, FIELDS[field]) for _ in range(2)
+        )
+        assert one.shape == (count, len(axes)) and one.dtype == np.float64
+        assert (one >= low).all() and (one <= high).all()
+        assert len(np.unique(one, axis=0)) == count
+        np.testing.assert_array_equal(one, same)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [lambda n, d: np.full((n, d), 1.1), lambda n, d: np.zeros((n, d + 1)), lambda n, d: np.full((n, d), np.nan)],
+)
+def test_points_that_are_not_of_the_cube_are_refused(wrong: Callable[[int, int], np.ndarray]) -> None:
+    sampler = Sampler(title="Wrong", summary="", draw=lambda count, dimensions, rng: wrong(count, dimensions))
+    with pytest.raises(TaskError, match="sampler: required 5 points of the unit cube in 2 dimensions, got Wrong"):
+        draw(sampler, 0, 5)
 
 
 def test_points_fill_the_box(sampler: Sampler) -> None:
