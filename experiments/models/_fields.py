@@ -27,6 +27,8 @@ class FieldModel(msgspec.Struct, frozen=True, kw_only=True):
     widen(spec, parameters, more): the same model with `more` further constant channels, which it ignores: zero weights.
     forward(spec, parameters, varying, constant): the field predicted, of shape (samples, nx, ny); differentiable.
     compiled(spec): forward of this spec by `torch.compile`, of (parameters, varying, constant); None: not to be had.
+    any_grid: whether what was trained on one grid holds on others: of the same fields on a finer one it predicts the
+        same, as far as both carry them. A run on another grid cannot begin with the weights of a model that does not.
     unfit(spec, grid): what is wrong with this spec on a grid x grid, fields named as those of `settings`.
     work(spec, grid): floating-point operations of a training step, for each sample.
     kept(spec, grid): numbers held in memory at once in a training step, for each sample.
@@ -44,6 +46,7 @@ class FieldModel(msgspec.Struct, frozen=True, kw_only=True):
     compiled: (
         Callable[[Any], Callable[[Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]] | None
     ) = None
+    any_grid: bool = True
     unfit: Callable[[Any, int], list[Problem]]
     work: Callable[[Any, int], float]
     kept: Callable[[Any, int], float]

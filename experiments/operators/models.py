@@ -43,6 +43,14 @@ def _fields(spec: Any) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in spec.__struct_fields__}
 
 
+def misplaced(model: FieldModel, trained: int, grid: int) -> list[Problem]:
+    """What keeps weights that were trained on one grid from being taken up on another."""
+    if model.any_grid or trained == grid:
+        return []
+    hint = f"what a {model.title} learns holds on its own grid alone"
+    return [Problem("grid", f"{trained}, on which the weights were trained", str(grid), hint)]
+
+
 def chosen(params: Params) -> tuple[str, Any]:
     """The key of the model and its spec. Raises SpecError."""
     name = str(params["model"])

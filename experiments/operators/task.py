@@ -170,8 +170,12 @@ def _unfit_start(there: Reference, own: Part) -> list[Problem]:
         key, spec = models.chosen(there.params)
     except SpecError as error:
         return list(error.problems)
-    unfit = models.find(key).unfit(spec, own.recipe.grid)
-    return [Problem("init", f"a model of {p.required}", f"{there.name} with {p.got} {p.field}", p.hint) for p in unfit]
+    model, grid = models.find(key), own.recipe.grid
+    unfit = model.unfit(spec, grid)
+    return [
+        *(Problem("init", f"a model of {p.required}", f"{there.name} with {p.got} {p.field}", p.hint) for p in unfit),
+        *models.misplaced(model, recipes.recipe_of(there.params).grid, grid),
+    ]
 
 
 TASK = OperatorTask()

@@ -124,7 +124,8 @@ def _loaded(run: str, recipe: Recipe, reporter: Reporter) -> Start:
         words = ", ".join(new)
         reporter.warn(f"the model of {run} has no input for {words} of {recipe.system}: new ones start at zero weight")
     model, spec = weights.model_of(card)
-    for problem in model.unfit(spec, recipe.grid):
+    trained = int(card.trained[-1]["grid"]) if card.trained else recipe.grid
+    for problem in (*model.unfit(spec, recipe.grid), *models.misplaced(model, trained, recipe.grid)):
         raise TaskError(f"init: the model of {run}: {problem}")
     return Start(card, parameters)
 

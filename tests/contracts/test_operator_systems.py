@@ -41,7 +41,8 @@ def test_solutions_satisfy_the_equation_to_the_precision_of_the_numbers(system: 
     symbol = system.symbol(torch.from_numpy(samples.coefficients)[:, :, None, None], transform.modes)
     source, left = (transform.analyse(field) for field in (samples.source, samples.solution))
     residual = torch.where(symbol == 0, 0, symbol * left - source)
-    assert residual.abs().max() < 1e-12 * source.abs().max()
+    rounding = torch.finfo(torch.float64).eps * samples.solution.norm() * symbol.abs().max()  # of the highest modes
+    assert residual.abs().max() < 1e-12 * source.abs().max() + 10 * rounding
     assert torch.isfinite(samples.solution).all()
 
 

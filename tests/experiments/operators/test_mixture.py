@@ -10,7 +10,7 @@ from engine.errors import SpecError
 from engine.recorder import Recorder
 from engine.schema import complete
 from experiments.operators import channels, generate, mixture, weights
-from experiments.operators.system import find
+from experiments.operators.system import find, systems
 from experiments.operators.task import TASK
 
 Run = Callable[..., Recorder]
@@ -42,7 +42,7 @@ def test_samples_are_shared_out_by_weight_and_every_system_is_tested_in_full() -
     [
         ("helmholtz", "required key:low:high or key:low:high:weight, got helmholtz"),
         ("helmholtz:a:b", "required key:low:high or key:low:high:weight, got helmholtz:a:b"),
-        ("waves:1:2", "required one of advection_diffusion, helmholtz, poisson, got waves"),
+        ("waves:1:2", f"required one of {', '.join(systems()[0])}, got waves"),
         ("poisson:5:10", "required each system once, got poisson, poisson"),
         ("helmholtz:2:2", "required a whole number in it that is not resonant, got 2:2"),
         ("advection_diffusion:0:1", "required a range of advection_diffusion above 0 and up to inf"),
