@@ -40,6 +40,13 @@ def broken_files() -> list[Broken]:
     return list(_found_broken.values())
 
 
+def modules(package: str) -> dict[str, str]:
+    """The modules of a package by the names of their files, in order; none is imported. Helpers are left out."""
+    folders = importlib.import_module(package).__path__
+    names = sorted(info.name for info in pkgutil.iter_modules(folders) if not info.name.startswith("_"))
+    return {name: f"{package}.{name}" for name in names}
+
+
 def discover(package: str, constant: str) -> tuple[dict[str, Any], list[Broken]]:
     """Components of a package and of the matching plugins folder by key, in order of key; and the broken files.
 
@@ -47,10 +54,8 @@ def discover(package: str, constant: str) -> tuple[dict[str, Any], list[Broken]]
     """
     found: dict[str, Any] = {}
     broken: list[Broken] = []
-    parent = importlib.import_module(package)
-    for info in pkgutil.iter_modules(parent.__path__):
-        if not info.name.startswith("_"):
-            _load(info.name, f"{package}.{info.name}", None, constant, found, broken)
+    for key, module in modules(package).items():
+        _load(key, module, None, constant, found, broken)
     folder = plugins_folder(package)
     if folder and folder.is_dir():
         for file in sorted(folder.glob("[!_]*.py")):

@@ -1,4 +1,4 @@
-"""A figure of a suite as data: what is to be drawn of its runs. `engine.exporters.figure` draws it."""
+"""A figure of a suite as data: what is to be drawn of its runs. `engine.figures` draws it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from engine import config, gpus, schedule, schema
 from engine.api import Problem, Reference, Resources, RunSpec, TaskDescription, Value
 from engine.describe import Catalogue, check
 from engine.errors import ServiceError, SpecError, UnknownName
-from engine.launchers import LAUNCHERS
+from engine.launchers import LAUNCHERS, launcher
 from engine.paths import Home
 from engine.records import ENDED, Run, Shelved, Status
 from engine.schedule import Capacity
@@ -26,9 +26,6 @@ _OPTIONS = {
     **{field: f"--{field.replace('_', '-')}" for field in Resources.__struct_fields__},
 }
 """Of a run, not of its task: what people write among the parameters by mistake."""
-
-_ON_THIS_MACHINE = frozenset({"local", "inline"})
-"""Launchers whose runs get what this machine has, so that what it lacks is known when they are submitted."""
 
 LONGEST_NAME = 100
 """Characters: a list shows a name in a line beside its run's figures."""
@@ -258,7 +255,7 @@ def _of_resources(home: Home, specs: Iterable[RunSpec]) -> Iterator[Problem]:
     for name in dict.fromkeys(wanted.launcher for wanted in asked):
         if name not in LAUNCHERS:
             yield Problem("launcher", f"one of {', '.join(LAUNCHERS)}", name, schema.suggestion(name, LAUNCHERS))
-    here = [wanted for wanted in asked if wanted.launcher in _ON_THIS_MACHINE]
+    here = [it for it in asked if it.launcher in LAUNCHERS and launcher(it.launcher).ON_THIS_MACHINE]
     if not here:
         return
     there = _capacity(home, here)

@@ -14,8 +14,8 @@ from engine.comparison import comparisons
 from engine.crossing import crossing_table
 from engine.drawing import Drawing, drawing
 from engine.exporters import export, markdown
-from engine.exporters.figure import FORMATS, render
 from engine.exporters.markdown import escape
+from engine.figures import FORMATS, render
 from engine.tables import Row, Table, differing, runs_table, suite_rows, suite_table
 from engine.values import text
 

@@ -10,7 +10,7 @@ import msgspec
 
 from engine import schema, values
 from engine.errors import Problem
-from engine.exporters import FORMATS, exporter
+from engine.exporters import DEFAULT, FORMATS, exporter
 from engine.tables import Row, Table, differing, grouped, runs_table
 from tui import exports
 from tui.fields import Field, Option
@@ -36,7 +36,7 @@ class Rows:
 
     def columns_for(self, format: str) -> list[str]:
         """Those that a table has unless others are chosen."""
-        return self._telling if self.are_runs and format not in exports.FOR_PROGRAMS else self.columns
+        return self._telling if self.are_runs and not exporter(format).FOR_PROGRAMS else self.columns
 
     @cached_property
     def _telling(self) -> list[str]:
@@ -108,7 +108,7 @@ class ExportForm:
 
     @property
     def format(self) -> str:
-        return self.typed.get(FORMAT) or next(iter(FORMATS))
+        return self.typed.get(FORMAT) or DEFAULT
 
     @property
     def path(self) -> Path:

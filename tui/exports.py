@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import RequestError, StoreCorrupt
+from engine.exporters import exporter
 from engine.tables import JUDGED, Row, differing, is_setting
 
 FIRST = ("id", "name", "task", "status", "reason", "seed")
@@ -15,13 +16,10 @@ FIGURES = ("loss", JUDGED, "abs_err", "linf", "closures", "stop_reason", "second
 _BLOCK = 1 << 22
 """Bytes copied at a time."""
 
-FOR_PROGRAMS = ("csv", "json")
-"""Formats that programs read: they get every column; one that people read gets those that tell something."""
-
 
 def columns_for(format: str, rows: Sequence[Row]) -> list[str]:
     """The columns of a table of runs in a format, unless others are asked for."""
-    return all_columns(rows) if format in FOR_PROGRAMS else telling(rows)
+    return all_columns(rows) if exporter(format).FOR_PROGRAMS else telling(rows)
 
 
 def all_columns(rows: Sequence[Row]) -> list[str]:

@@ -1,27 +1,32 @@
-"""A Table -> the text of a file. One format a file: `SUFFIX`, and `render(table)`."""
+"""A Table -> the text of a file. One format a file, whose name is what people type; it is imported when it is used."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
+from engine.components import modules
 from engine.errors import UnknownName
 
 if TYPE_CHECKING:
     from engine.tables import Table
 
-FORMATS = {
-    "csv": "engine.exporters.csv",
-    "json": "engine.exporters.json",
-    "markdown": "engine.exporters.markdown",
-    "latex": "engine.exporters.latex",
-}
+DEFAULT = "csv"
+FORMATS = {DEFAULT: f"{__name__}.{DEFAULT}", **modules(__name__)}
+"""The module of each format, the default first."""
 
 
 class Exporter(Protocol):
-    """What a module of FORMATS has."""
+    """What a module of FORMATS has.
+
+    SUFFIX: of its files, as ".csv". FOR_PROGRAMS: programs read it, so it has numbers at full precision, and of runs
+    every column unless others are chosen; what people read has what tells something. TELLS_NAN: whether NaN, infinity
+    and nothing are told from each other.
+    """
 
     SUFFIX: str
+    FOR_PROGRAMS: bool
+    TELLS_NAN: bool
 
     def render(self, table: Table, /) -> str | bytes: ...
 

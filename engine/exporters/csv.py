@@ -14,6 +14,7 @@ from engine.cells import moment
 from engine.tables import Table, flat
 
 SUFFIX = ".csv"
+FOR_PROGRAMS, TELLS_NAN = True, True
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 

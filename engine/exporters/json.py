@@ -12,6 +12,7 @@ import msgspec
 from engine.tables import Table, flat
 
 SUFFIX = ".json"
+FOR_PROGRAMS, TELLS_NAN = True, False
 
 
 def render(table: Table) -> str:

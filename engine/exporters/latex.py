@@ -10,6 +10,7 @@ from engine.cells import Cell, Kind, Measure, digits, shown
 from engine.tables import Table, best_cells
 
 SUFFIX = ".tex"
+FOR_PROGRAMS, TELLS_NAN = False, True
 
 
 def _greek(letter: str) -> str:

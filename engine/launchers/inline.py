@@ -24,6 +24,8 @@ from engine.paths import Home
 from engine.records import Exit, Job, Run, Started
 from engine.store.catalog import Catalog
 
+ON_THIS_MACHINE = True
+
 
 def run(catalog: Catalog, home: Home, waiting: Run) -> Run:
     """Runs a waiting run to its end, here and now. SIGTERM and SIGINT ask it to stop. Returns the run as it ended.

@@ -14,6 +14,8 @@ from engine.locks import Held
 from engine.paths import Home
 from engine.records import Job, Run, Started
 
+ON_THIS_MACHINE = True
+
 _shims: list[subprocess.Popen[bytes]] = []
 """Shims that are children of this process: those that ended are collected when the next is started."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 
@@ -77,6 +78,46 @@ def test_notes_are_kept_where_the_format_has_room_for_them(format):
         assert "at most 0.1" in text
 
 
+def plain(table: Table, format: str) -> str:
+    """As text, without what pads it or marks the best."""
+    text = export(table, format)
+    return text if isinstance(text, str) else text.decode("latin-1")
+
+
+def test_every_column_comes_out_with_its_name(format):
+    columns = [Column(key=f"key{i}", kind=kind) for i, kind in enumerate(("text", "integer", "number", "exact"))]
+    row = ("words", 271, 828.0, 182.0)
+    text = plain(Table(title="", columns=tuple(columns), rows=(row,)), format)
+    assert all(f"key{i}" in text for i in range(4))
+    assert all(cell in text for cell in ("words", "271", "828", "182"))
+
+
+def test_a_measure_has_its_spread_and_number_and_a_rate_what_it_is_of(format):
+    columns = (Column(key="error", kind="measure"), Column(key="good", kind="rate"))
+    cells = (Measure(mean=3.25, std=1.25, n=17, of=19), Rate(succeeded=11, of=13))
+    text = plain(Table(title="", columns=columns, rows=(cells,)), format)
+    assert all(figure in text for figure in ("3.25", "1.25", "17", "11", "13"))
+
+
+def test_nan_infinity_and_nothing_are_told_apart_by_a_format_that_says_so(format):
+    values = (math.nan, math.inf, -math.inf, None, 0.0)
+    texts = {export(Table(title="", columns=COLUMNS[2:3], rows=((value,),)), format) for value in values}
+    assert len(texts) == (len(values) if exporter(format).TELLS_NAN else 2)
+
+
+def test_numbers_for_programs_are_at_full_precision(format):
+    if not exporter(format).FOR_PROGRAMS:
+        pytest.skip("people read it: three significant digits")
+    column = Column(key="value", kind="number")
+    values = {0.1 + 0.2, 2.0**70, -5e-324}
+    text = plain(Table(title="", columns=(column,), rows=tuple((value,) for value in values)), format)
+    assert values <= {float(found) for found in re.findall(r"-?\d[-+.e\d]*", text)}
+
+
+def test_no_two_formats_have_one_suffix():
+    assert len({exporter(name).SUFFIX for name in FORMATS}) == len(FORMATS)
+
+
 def test_an_unknown_format_is_refused_with_those_that_exist():
-    with pytest.raises(UnknownName, match="required one of csv, json, markdown, latex, got xlsx"):
+    with pytest.raises(UnknownName, match=f"required one of {', '.join(FORMATS)}, got xlsx"):
         export(TABLES["no rows"], "xlsx")

@@ -8,7 +8,7 @@ import pytest
 from engine.api import Published, SuiteFigure
 from engine.drawing import drawing
 from engine.errors import ServiceError
-from engine.exporters.figure import render
+from engine.figures import render
 from engine.records import Status
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -58,7 +59,10 @@ def export(
     table = msgspec.structs.replace(table, meta=origin(filter, len(rows)))
     text = made_by.render(table)
     if output is None:
-        say(text.rstrip("\n") if isinstance(text, str) else text.decode())
+        if isinstance(text, bytes):
+            sys.stdout.buffer.write(text)
+        else:
+            say(text.rstrip("\n"))
         return
     write(output, text, force=force)
     hint(f"{output}: {len(table.rows)} rows from {len(rows)} runs")

@@ -11,6 +11,7 @@ import typer
 from engine import schema
 from engine.api import Problem, Resources, RunSpec
 from engine.errors import SpecError
+from engine.launchers import LAUNCHERS
 from engine.records import ENDED, Run, Status
 from tui.render import hint, output_aside, say
 from tui.session import Session
@@ -35,7 +36,9 @@ def run(
     cpus: Annotated[int, typer.Option("--cpus", metavar="N", help="Threads that a run may use.")] = 1,
     memory: Annotated[float | None, typer.Option("--memory-gb", metavar="GB", help="At most.")] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help="At most.")] = None,
-    launcher: Annotated[str, typer.Option("--launcher", help="local, or inline to run here and now.")] = "local",
+    launcher: Annotated[
+        str, typer.Option("--launcher", help=f"One of {', '.join(LAUNCHERS)}; inline runs here and now.")
+    ] = "local",
     needs: Annotated[
         list[str] | None, typer.Option("--needs", metavar="RUN", help="Start only when it is done; may be repeated.")
     ] = None,
