@@ -93,15 +93,18 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{mantissa}e{power}"
 
 
-def setting(value: object) -> str:
-    """A value as a person would type it: `30`, `0.01`, `1e-6`, `1:5` for a pair of bounds, `a,b` for a list."""
+def setting(value: object, key: str = "range") -> str:
+    """A value as a person would type it: `30`, `0.01`, `1e-6`, `1:5` for a range, `a,b` for a list.
+
+    key: what it is the value of. Of two numbers it alone tells whether they are the bounds of a range.
+    """
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: palette.glyph("none")}[value]
     if isinstance(value, float):
         return re.sub(r"e([+-])0*", lambda found: "e-" if found[1] == "-" else "e", f"{value:g}")
     if isinstance(value, (list, tuple)):
-        pair = len(value) == 2 and all(isinstance(item, (int, float)) for item in value)
-        return (":" if pair else ",").join(map(setting, value))
+        pair = key.endswith("range") and len(value) == 2 and all(isinstance(item, (int, float)) for item in value)
+        return (":" if pair else ",").join(setting(item, key) for item in value)
     return shown(str(value))
 
 

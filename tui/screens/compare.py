@@ -208,7 +208,7 @@ def _differences(settings: Sequence[Mapping[str, Any]]) -> list[Line]:
     found: list[Line] = [[("settings that differ", "muted")]]
     for key in keys:
         values = dict.fromkeys(
-            text.setting(params[key]) if key in params else palette.glyph("none") for params in settings
+            text.setting(params[key], key) if key in params else palette.glyph("none") for params in settings
         )
         found.append([(f"  {text.shown(key):<22}  ", "muted"), (text.shown(" | ".join(values)), "")])
     return found

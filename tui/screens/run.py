@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,7 @@ class RunScreen(FeedScreen):
         self._run = run
         self._fields_shown: tuple[int, str] | None = None
         self._log_read = 0
+        self._log_letters = getincrementaldecoder("utf-8")("replace")  # a reading may end inside of one
 
     def content(self) -> ComposeResult:
         yield Lines(id="head")
@@ -203,14 +205,19 @@ class RunScreen(FeedScreen):
         except FileNotFoundError:
             return
         except OSError as error:
-            chunk = f"the log cannot be read: {error.strerror}\n".encode()
+            self.app.call_from_thread(self._log_missing, f"the log cannot be read: {error.strerror}")
+            return
         if chunk:
             self.app.call_from_thread(self._log_grew, self._log_read, chunk)
+
+    def _log_missing(self, why: str) -> None:
+        if self.is_attached:
+            self.query_one(LogView).set_empty(why)
 
     def _log_grew(self, start: int, chunk: bytes) -> None:
         if start == self._log_read and self.is_attached:
             self._log_read += len(chunk)
-            self.query_one(LogView).append(chunk.decode(errors="replace"))
+            self.query_one(LogView).append(self._log_letters.decode(chunk))
 
     # what keys do
 
@@ -359,7 +366,8 @@ def _settings(live: LiveRun) -> Iterator[Line]:
     spec = live.run.spec
     yield [(f"{'task':<24}  ", "muted"), (spec.task, "")]
     for name, value in spec.params.items():
-        yield [(f"{text.shown(name):<24}  ", "muted"), (text.shown(text.setting(value)), "")]
+        words = "none" if value is None else text.setting(value, name) or '""'
+        yield [(f"{text.shown(name):<24}  ", "muted"), (text.shown(words), "")]
     for name, words in (
         ("seed", str(spec.seed)),
         ("needs", ", ".join(spec.needs)),
@@ -374,7 +382,7 @@ def _settings(live: LiveRun) -> Iterator[Line]:
 def _provenance(live: LiveRun) -> Iterator[Line]:
     run = live.run
     pairs: list[tuple[str, object]] = [
-        ("submitted", text.clock(run.created)),
+        ("created", text.clock(run.created)),
         ("started", text.clock(run.started)),
         ("ended", text.clock(run.ended)),
         ("attempts", run.attempt),
@@ -388,5 +396,5 @@ def _provenance(live: LiveRun) -> Iterator[Line]:
     ]
     for name, value in pairs:
         if value not in ("", None):
-            shown = text.number(value) if isinstance(value, float) else str(value)
+            shown = text.number(value) if isinstance(value, float) else text.setting(value)
             yield [(f"{text.shown(name):<24}  ", "muted"), (text.shown(shown), "")]

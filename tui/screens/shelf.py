@@ -152,6 +152,6 @@ def _described(item: Shelved, facts: dict[str, Any]) -> Iterator[Line]:
     made = f"made by {item.run}" if item.run else "imported"
     yield [(text.shown(item.name), "strong"), (f"  {text.size(item.size)}  {made}", "muted")]
     for key, value in facts.items():
-        yield [(f"{text.shown(key):<18}  ", "muted"), (text.shown(text.setting(value)), "")]
+        yield [(f"{text.shown(key):<18}  ", "muted"), (text.shown(text.setting(value, key)), "")]
     yield [(f"{'file':<18}  ", "muted"), (text.shown(item.path), "")]
     yield [(f"{'sha256':<18}  ", "muted"), (item.sha256, "")]

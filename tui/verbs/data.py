@@ -184,7 +184,7 @@ def _list(items: list[Shelved], nothing: str, json: bool, *, verified: bool = Fa
 
 def _brief(item: Shelved) -> str:
     """Its first facts that are one value, or a range."""
-    facts = [f"{key}={setting(value)}" for key, value in item.facts.items() if _is_short(value)]
+    facts = [f"{key}={setting(value, key)}" for key, value in item.facts.items() if _is_short(value)]
     return " ".join(facts[:FACTS])
 
 
@@ -221,7 +221,7 @@ def _show(session: Session, kind: str, name: str, json: bool) -> None:
         ("sha256", item.sha256),
         *_making(session, item),
         ("created", clock(item.created)),
-        *((shown(key), shown(setting(value))) for key, value in plain.items()),
+        *((shown(key), shown(setting(value, key))) for key, value in plain.items()),
     ]
     if kind == "dataset":
         facts.append(("sound", soundness(item)))

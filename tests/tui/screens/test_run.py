@@ -67,6 +67,18 @@ async def test_a_log_that_grows_is_followed(make_app: Make, until: Until, furnis
         await until(pilot, lambda: screen.query_one(LogView).lines[-1:] == ["one more"])
 
 
+async def test_a_letter_that_is_written_in_two_parts_is_one(make_app: Make, until: Until, furnished: Home) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(app, pilot, until)
+        for part in ("█ρ\n".encode()[:4], "█ρ\n".encode()[4:]):
+            before = screen._log_read
+            with furnished.run("r0001").log.open("ab") as log:
+                log.write(part)
+            await until(pilot, lambda before=before, part=part: screen._log_read == before + len(part))
+        await until(pilot, lambda: screen.query_one(LogView).lines[-1:] == ["█ρ"])
+
+
 async def test_brackets_step_through_the_tabs(make_app: Make, until: Until) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -150,6 +162,12 @@ def test_of_a_stage_the_error_stands_before_what_it_took() -> None:
     stage = {"name": "β=5", "step": 0, "closures": 98, "iterations": 58, "loss": 1e-5, "rel_l2": 0.01}
     words = "".join(part for part, _ in next(_stages([stage], LiveRun(Run(id="r1", spec=RunSpec(task="pinn"))))))
     assert words.index("loss") < words.index("rel L2") < words.index("closures")
+
+
+def test_settings_are_shown_as_one_would_type_them() -> None:
+    params = {"range": [5.0, 10.0], "lr_sweep": [1e-4, 1e-3], "init": "", "strategy.start": None}
+    lines = _settings(LiveRun(Run(id="r0001", spec=RunSpec(task="operator", params=params))))
+    assert [line[1][0] for line in lines][1:5] == ["5:10", "0.0001,0.001", '""', "none"]
 
 
 def test_a_name_longer_than_its_column_keeps_its_distance_from_the_value() -> None:
