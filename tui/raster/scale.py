@@ -120,14 +120,17 @@ def nice_step(least: float) -> float:
 
 
 def ticks(scale: Scale, most: int, *, written_out: bool = False) -> list[Tick]:
-    """At most `most` ticks at round values within the scale, lowest first, labelled in the original values."""
+    """At most `most` ticks at round values within the scale, lowest first, labelled in the original values.
+
+    written_out: it counts, as in `spec.Axis`.
+    """
     if most < 1:
         return []
     return (_log_ticks if scale.log else _linear_ticks)(scale, most, written_out)
 
 
-def _linear_ticks(scale: Scale, most: int, _written_out: bool) -> list[Tick]:
-    step = nice_step((scale.hi - scale.lo) / most)
+def _linear_ticks(scale: Scale, most: int, whole: bool) -> list[Tick]:
+    step = nice_step(max((scale.hi - scale.lo) / most, 1.0 if whole else 0.0))
     while True:
         first, last = math.ceil(scale.lo / step - 1e-9), math.floor(scale.hi / step + 1e-9)
         if last - first + 1 <= most:

@@ -53,7 +53,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: its title with its unit; whether it is logarithmic; whether powers of ten are written out (1,000)."""
+    """An axis: its title with its unit; whether it is logarithmic.
+
+    written_out: it counts, as iterations: powers of ten are written out (1,000), and no tick lies between two numbers.
+    """
 
     title: str = ""
     log: bool = False

@@ -114,8 +114,13 @@ def whole(value: int | None, _cells: int) -> Cell:
 
 
 def measured(digits: int = 3) -> Callable[[float | None, int], Cell]:
-    """A number in the field's notation."""
-    return lambda value, _cells: text.number(value, digits)
+    """A number in the field's notation, with fewer digits where they have no room: cut off it would be another."""
+
+    def shown(value: float | None, cells: int) -> Cell:
+        written = (text.number(value, kept) for kept in range(digits, 0, -1))
+        return next((words for words in written if text.width(words) <= cells), text.number(value, 1))
+
+    return shown
 
 
 def setting(value: Any, _cells: int) -> Cell:

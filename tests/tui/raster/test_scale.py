@@ -67,6 +67,11 @@ def test_log_ticks_written_out_are_counts() -> None:
     assert labels(1, 1e5, 9, log=True, written_out=True) == ["1", "10", "100", "1,000", "10,000", "100,000"]
 
 
+def test_ticks_of_what_is_counted_are_whole() -> None:
+    assert labels(0, 2, 9, written_out=True) == ["0", "1", "2"]
+    assert labels(-0.5, 0.5, 9, written_out=True) == ["0"]
+
+
 def test_ticks_in_ascii(in_ascii: None) -> None:
     assert labels(1e-2, 1.0, 3, log=True) == ["1e-2", "1e-1", "1e0"]
 

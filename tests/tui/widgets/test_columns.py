@@ -75,6 +75,7 @@ def test_sorting_numbers_and_words_together_does_not_fail() -> None:
         (columns.whole, 12345, "12,345"),
         (columns.measured(2), 0.0149, "1.5e-2"),
         (columns.measured(), None, "–"),
+        (columns.measured(), 1e-300, "1.0e-300"),
         (columns.setting, 30.0, "30"),
         (columns.elapsed, 3753.0, "1:02:33"),
         (columns.ago, 200.0, "3 min"),
