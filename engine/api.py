@@ -167,6 +167,12 @@ class Reporter(Protocol):
     folder: Path
     """A folder of the run's own, for its files."""
 
+    def without_gpu(self, why: str, /) -> None:
+        """The GPU cannot be used: from here on `device` is "cpu", and the run says so. Raises TaskError where one was
+        asked for, rather than taken because there was one.
+        """
+        ...
+
     @property
     def stopping(self) -> bool:
         """True once a stop is asked for: checkpoint (`now=True`), then return."""

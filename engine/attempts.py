@@ -23,7 +23,14 @@ from engine.reporter import RunReporter
 
 _RESERVED = 1 << 16
 """Bytes set aside for the result at the start, so that a disk that has become full does not keep it from being told."""
-_NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory", "CUDA error: out of memory")
+_NO_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUSOLVER_STATUS_ALLOC_FAILED",
+    "CUFFT_ALLOC_FAILED",
+)
 """How torch says so where it raises no error of that name."""
 
 
@@ -50,7 +57,7 @@ class Attempt:
         with suppress(OSError):
             _reserve(self._reserve)
 
-    def open(self, task: Task, seed: int, granted: Granted, *, together: int = 1) -> RunReporter:
+    def open(self, task: Task, spec: RunSpec, granted: Granted, *, together: int = 1) -> RunReporter:
         """The reporter to hand to the task. together: how many runs share the process. Raises ScimlError."""
         self._device = granted.device
         self._known["code"] = _code_of(task, self._home, self.paths)
@@ -58,10 +65,11 @@ class Attempt:
             self._home,
             self.run,
             self.number,
-            seed=seed,
+            seed=spec.seed,
             stop=granted.stop,
             device=granted.device,
             cpus=granted.cpus,
+            optional_gpu=spec.resources.gpus == "auto",
             together=together,
             log=self._log,
         )
@@ -75,6 +83,7 @@ class Attempt:
                 reporter.close()
             except Exception as error:  # noqa: BLE001  told unless something else ended it before
                 raised = raised or error
+            self._device = reporter.device
             self._known.update(
                 summary=reporter.figures, warnings=tuple(reporter.warnings), versions=_versions(self._device)
             )
@@ -134,8 +143,9 @@ def _versions(device: str) -> dict[str, str]:
 
     known = provenance.versions() | provenance.machine()
     torch = sys.modules.get("torch")
-    if device == "cuda" and torch is not None and torch.cuda.is_available():
-        known["gpu"] = torch.cuda.get_device_name()
+    if device == "cuda" and torch is not None:
+        with suppress(Exception):  # after some faults a GPU answers nothing any more, and the result must still be told
+            known["gpu"] = torch.cuda.get_device_name()
     return known
 
 

@@ -100,3 +100,7 @@ class Recorder:
 
     def warn(self, text: str, /) -> None:
         self.warnings.append(text)
+
+    def without_gpu(self, why: str, /) -> None:
+        self.device = "cpu"
+        self.warn(why)

@@ -38,9 +38,9 @@ _PROGRESS_SHARE = 0.01
 class RunReporter:
     """One attempt of a run. Not safe for threads, except for `stopping`; close it at the end.
 
-    stop: says whether the run was asked to stop. together: how many runs share the process, and its time. log: where
-    warnings are written for people, standard output unless another is given. Calls that write raise StoreFull or
-    StoreError.
+    stop: says whether the run was asked to stop. optional_gpu: the GPU was taken because there was one. together: how
+    many runs share the process, and its time. log: where warnings are written for people, standard output unless
+    another is given. Calls that write raise StoreFull or StoreError.
     """
 
     def __init__(
@@ -53,10 +53,12 @@ class RunReporter:
         stop: Callable[[], bool],
         device: str = "cpu",
         cpus: int = 1,
+        optional_gpu: bool = False,
         together: int = 1,
         log: TextIO | None = None,
     ) -> None:
         self.seed, self.device, self.cpus = seed, device, cpus
+        self._optional_gpu = optional_gpu
         self._share, self._log = CHECKPOINT_SHARE / together, log
         self.figures: dict[str, Scalar] = {}
         self.warnings: list[str] = []
@@ -68,6 +70,8 @@ class RunReporter:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._stream = StreamWriter(self._paths.stream)
         self._begun = False
+        self._early: list[str] = []
+        """Warnings before `resume`, which is told first what earlier attempts reported no longer counts."""
         self._started = self._saved = time.monotonic()
         self._saving_took = 0.0
         self._progressed = float("-inf")
@@ -98,7 +102,16 @@ class RunReporter:
         if text not in self.warnings:
             self.warnings.append(text)
             print(f"warning: {text}", file=self._log, flush=True)
-            self._record(report.WARNINGS, {"text": text, "at": time.time()})
+            if self._begun or self._attempt <= 1:
+                self._record(report.WARNINGS, {"text": text, "at": time.time()})
+            else:
+                self._early.append(text)
+
+    def without_gpu(self, why: str, /) -> None:
+        if not self._optional_gpu:
+            raise TaskError(f"gpus: required a GPU that can be used, got {why} (gpus=0 runs it on the CPU)")
+        self.device = "cpu"
+        self.warn(f"the run is on the CPU, its GPU cannot be used: {why}")
 
     def summary(self, **values: Scalar) -> None:
         self.figures.update(values)
@@ -146,6 +159,9 @@ class RunReporter:
         if self._attempt > 1:
             self._stream.rewind(-1 if from_step is None else from_step)
         self._record(report.ATTEMPTS, {"attempt": self._attempt, "at": time.time(), "from_step": from_step})
+        early, self._early = self._early, []
+        for text in early:
+            self._record(report.WARNINGS, {"text": text, "at": time.time()})
 
     # Files
 

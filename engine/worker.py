@@ -85,7 +85,7 @@ def _alone(attempt: Attempt, granted: Granted) -> Result:
     try:
         spec = read_spec(attempt.paths)
         task = tasks.task(spec.task)
-        reporter = attempt.open(task, spec.seed, granted)
+        reporter = attempt.open(task, spec, granted)
         _limit_threads(granted.cpus)
         task.run(spec.params, reporter)
     except BaseException as raised:  # noqa: BLE001  a task may raise anything, and the run must still come to an end
@@ -113,7 +113,7 @@ def _together(home: Home, members: Sequence[tuple[str, int]], granted: Granted) 
                 try:
                     spec = read_spec(attempt.paths)
                     stop = _stop_of(attempt, granted.stop)
-                    reporters.append(attempt.open(task, spec.seed, granted._replace(stop=stop), together=len(attempts)))
+                    reporters.append(attempt.open(task, spec, granted._replace(stop=stop), together=len(attempts)))
                 except Exception as error:  # noqa: BLE001  it is this run's: the others go on
                     end(attempt, error)
                 else:

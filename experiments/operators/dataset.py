@@ -27,17 +27,16 @@ from engine.api import (
     settings,
 )
 from engine.errors import StoreError
+from experiments import device
 from experiments.operators import recipe as recipes
 from experiments.operators.recipe import SPLITS, Recipe, Sizes, Split
 from experiments.operators.system import find
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
     from experiments.operators import data, generate, verification
 else:
-    torch = lazy_import("torch")
     data = lazy_import("experiments.operators.data")
     generate = lazy_import("experiments.operators.generate")
     verification = lazy_import("experiments.operators.verification")
@@ -89,7 +88,7 @@ class DatasetTask:
 
     def run(self, params: Params, reporter: Reporter, /) -> None:
         recipe, sizes, making = recipes.recipe_of(params), recipes.sizes_of(params), settings(Making, params)
-        torch.set_num_threads(reporter.cpus)
+        device.prepare(reporter)
         path = reporter.folder / "samples.h5"
         state = reporter.resume()
         if state is None or not data.holds(path, recipe, sizes):

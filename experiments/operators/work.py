@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from engine.api import Params, Reporter, TaskError, settings
+from experiments import device
 from experiments.operators import (
     batches,
     channels,
@@ -48,7 +49,7 @@ class Start(NamedTuple):
 
 
 def run(params: Params, reporter: Reporter) -> None:
-    torch.set_num_threads(reporter.cpus)
+    device.prepare(reporter)
     parts = mixture.parts_of(params)
     own = parts[0].recipe
     loaded = _loaded(str(params["init"]), own, reporter) if params.get("init") else None

@@ -6,18 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.api import Estimate, Params, Problem, Reference, Reporter, SpecError, TaskDescription, lazy_import
+from experiments import device
 from experiments.pinns import configuration, observations
 from experiments.pinns.configuration import Configuration, Points
 from experiments.pinns.samplers import Sampler
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
     from experiments.pinns import pack, train, weights
 else:
     np = lazy_import("numpy")
-    torch = lazy_import("torch")
     weights = lazy_import("experiments.pinns.weights")
     pack = lazy_import("experiments.pinns.pack")
     train = lazy_import("experiments.pinns.train")
@@ -91,17 +90,17 @@ class Pinn:
     def run(self, params: Params, reporter: Reporter, /) -> None:
         """Raises SpecError, Diverged."""
         chosen = configuration.read(params)
-        torch.set_num_threads(reporter.cpus)
+        device.prepare(reporter)
         train.Training(chosen, reporter).run()
 
     def run_many(
         self, many: Sequence[Params], reporters: Sequence[Reporter], /
     ) -> Iterator[tuple[int, BaseException | None]]:
         """Trains the networks in lock-step, whatever each one's system, strategy and optimiser."""
-        torch.set_num_threads(reporters[0].cpus)
         trainings = {}
         for i, (params, reporter) in enumerate(zip(many, reporters, strict=True)):
             try:
+                device.prepare(reporter)
                 trainings[i] = train.Training(configuration.read(params), reporter)
             except Exception as error:  # noqa: BLE001  whatever it is, it is this one's: the others are trained
                 yield i, error

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from engine import attempts
-from engine.errors import StoreFull
+from engine.api import RunSpec
+from engine.errors import StoreFull, TaskError
 from engine.evidence import read
+from engine.paths import Home
 from engine.records import Result
 
 
@@ -19,11 +23,30 @@ def test_torchs_out_of_memory_is_known_by_its_name_and_its_words() -> None:
     for error in (
         OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation"),
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: 800 bytes"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ):
         outcome, message = attempts.ending(error)
         assert outcome == "failed"
         assert message.startswith("out of memory: ")
         assert "\n" not in message
+
+
+def test_the_end_of_a_run_is_told_though_its_gpu_answers_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As after an illegal access."""
+
+    def name() -> str:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    cuda = SimpleNamespace(is_available=lambda: True, get_device_name=name)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    home = Home(tmp_path / "home").create()
+    attempt = attempts.Attempt(home, "r0001", 1)
+    attempt.open(attempts, RunSpec(task="t"), attempts.Granted(lambda: False, "cuda"))
+    result = attempt.end(TaskError("an illegal memory access"))
+    assert (result.outcome, result.error, result.device) == ("failed", "an illegal memory access", "cuda")
+    assert read(home.run("r0001").result(1), Result) == result
 
 
 def test_the_result_is_written_in_the_space_that_was_set_aside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

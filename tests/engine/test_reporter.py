@@ -49,6 +49,33 @@ def test_it_is_a_reporter_of_what_was_granted(home: Home) -> None:
     assert reporter.folder.is_dir()
 
 
+def test_a_gpu_that_cannot_be_used_is_given_up_where_it_was_not_asked_for(home: Home) -> None:
+    taken, asked = attempt(home, device="cuda", optional_gpu=True), attempt(home, run="r0002", device="cuda")
+    taken.without_gpu("torch without CUDA")
+    taken.close()
+    assert taken.device == "cpu"
+    assert read(home).warnings == ["the run is on the CPU, its GPU cannot be used: torch without CUDA"]
+    with pytest.raises(TaskError, match=r"gpus: required a GPU that can be used, got torch without CUDA \(gpus=0"):
+        asked.without_gpu("torch without CUDA")
+
+
+def test_a_warning_before_a_resume_leaves_the_curve_as_it_is(home: Home) -> None:
+    first = attempt(home)
+    for step in (1, 2, 3):
+        first.metrics(step, loss=1.0)
+        if step == 2:
+            first.checkpoint(2, lambda: {"step": 2}, now=True)
+    first.close()
+    second = attempt(home, 2)
+    second.warn("new inputs start at zero weight")
+    assert second.resume() == {"step": 2}
+    second.metrics(3, loss=0.5)
+    second.close()
+    found = read(home)
+    np.testing.assert_equal(found.columns["step"], [1, 2, 3])
+    assert found.warnings == ["new inputs start at zero weight"]
+
+
 def test_metrics_are_columns_with_every_value_kept(home: Home) -> None:
     reporter = attempt(home)
     reporter.metrics(1, loss=1.0)
