@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,6 +22,37 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 for name in ("LC_ALL", "LC_CTYPE", "LANG"):
     if os.environ.get(name) in ("C", "POSIX"):
         del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def _pretended() -> ModuleType:
+    file = Path(__file__).parent / "pretended.py"
+    spec = importlib.util.spec_from_file_location("pretended", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["pretended"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def gpu(_pretended: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`with gpu() as there:` the device `there.name` has the rules of a GPU (`pretended.py`), and graphs are captured
+    from the second evaluation on.
+    """
+    from experiments import device
+    from experiments.pinns import batched, graphs, objective
+
+    def enter() -> Any:
+        there = _pretended.Device()
+        monkeypatch.setattr(device, "fault", lambda: "")
+        monkeypatch.setattr(graphs, "are_possible", lambda device: device.type == there.name)
+        monkeypatch.setattr(graphs, "_capture", there.capture)
+        for module in (objective, batched):
+            monkeypatch.setattr(module, "CAPTURED_AFTER", 2)
+        return there
+
+    return enter
 
 
 @pytest.fixture

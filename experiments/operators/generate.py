@@ -38,6 +38,10 @@ class Samples(NamedTuple):
         index = chosen if isinstance(chosen, slice) else chosen.cpu().numpy()
         return Samples(self.source[chosen], self.solution[chosen], self.coefficients[index], self.drawn[index])
 
+    def on_host(self) -> Samples:
+        """In the CPU's memory, wherever they were made."""
+        return self._replace(source=self.source.cpu(), solution=self.solution.cpu())
+
     def replace(self, places: np.ndarray, others: Samples) -> None:
         """Puts `others` to these places."""
         self.source[places], self.solution[places] = others.source, others.solution
@@ -101,5 +105,5 @@ def blocks(recipe: Recipe, split: Split, start: int, stop: int, device: str = "c
 
 
 def make(recipe: Recipe, split: Split, count: int, device: str = "cpu") -> Samples:
-    """The first `count` samples."""
-    return Samples.joined(list(blocks(recipe, split, 0, count, device)))
+    """The first `count` samples, in the CPU's memory like those of a file: a device holds a block of them at a time."""
+    return Samples.joined([block.on_host() for block in blocks(recipe, split, 0, count, device)])

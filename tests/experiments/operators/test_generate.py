@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,6 +141,19 @@ def test_what_a_system_does_not_accept_is_drawn_again(
     (plugins / "none.py").write_text((plugins / "picky.py").read_text().replace("< 0.3", "< 0"))
     with pytest.raises(TaskError, match="required one of which none accepts samples, got none in 1:5"):
         generate.make(recipe_of(system="none"), "train", 1)
+
+
+@pytest.mark.parametrize("system", systems()[0])
+@pytest.mark.parametrize("grid", [16, 64])
+def test_samples_are_made_on_the_device_and_kept_on_the_host(
+    recipe_of: RecipeOf, gpu: Callable[..., Any], system: str, grid: int
+) -> None:
+    """With a GPU pretended, by both transforms."""
+    recipe = recipe_of(system=system, range=find(system).range["default"], grid=grid)
+    with gpu() as there:
+        assert generate.make_block(recipe, "train", 0, there.name).solution.device.type == there.name
+        found = generate.make(recipe, "train", 70, there.name)
+    assert same(found, generate.make(recipe, "train", 70))
 
 
 @pytest.mark.gpu

@@ -15,7 +15,7 @@ from engine.errors import SpecError, TaskError
 from engine.recorder import Recorder
 from engine.schema import active, complete, label
 from experiments.models import fno
-from experiments.operators import weights
+from experiments.operators import batches, weights
 from experiments.operators.dataset import TASK as DATASET
 from experiments.operators.recipe import recipe_of
 from experiments.operators.task import TASK
@@ -306,6 +306,40 @@ def test_a_recipe_is_named_by_what_sets_it_apart() -> None:
     assert recipe_of(params).name == "poisson-1-2.5-32x32"
     params = complete(DATASET.describe().schema, {"range": "5:10", "dtype": "float64", "data.seed": "3"})
     assert recipe_of(params).name == "poisson-5-10-128x128-float64-seed3"
+
+
+def test_runs_of_every_kind_keep_to_their_device(
+    run: Run, gpu: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a GPU pretended: it comes to what a CPU comes to, also where some samples are read and others made."""
+    few = {**SMALL, **TRAINING, "steps": "6"}
+    shelf = run(DATASET, SMALL | {"samples": "100"})
+    first = run(TASK, few | MODEL | {"mode": "pretrain"})
+    other = {"system": "helmholtz", "range": "1:10"}
+    runs: list[tuple[dict[str, str], dict[str, Any]]] = [
+        (few | MODEL | {"mode": "pretrain", "data": "poisson-1-5-16x16", "mix": "helmholtz:1:10"}, {"shelf": shelf}),
+        (few | MODEL | {"mode": "scratch", "lr_sweep": "1e-2,1e-3", "loss": "geometric", "weight_decay": "0.1"}, {}),
+        (few | other | {"mode": "finetune", "init": "first", "lr_new": "3", "clip": "1"}, from_(first)),
+        (SMALL | {"mode": "zeroshot", "init": "first", "range": "5:10"}, from_(first)),
+    ]
+    for way in ("memory", "mapped"):
+        monkeypatch.setattr(batches, "way", lambda *sizes, way=way: way)
+        for params, given in runs:
+            with gpu() as there:
+                found = run(TASK, params, device=there.name, **given)
+            assert found.figures["rel_l2"] == pytest.approx(run(TASK, params, **given).figures["rel_l2"], rel=1e-5)
+
+
+def test_a_run_goes_on_on_another_device(run: Run, gpu: Callable[..., Any]) -> None:
+    params = {**SMALL, **MODEL, **TRAINING, "mode": "scratch", "steps": "6", "lr_sweep": "1e-2,1e-3"}
+    expected = run(TASK, params).figures["rel_l2"]
+    with gpu() as there:
+        state = run(TASK, params, device=there.name, stop_at=8).checkpoints[-1][1]
+    assert run(TASK, params, state=state).figures["rel_l2"] == pytest.approx(expected, rel=1e-5)
+    state = run(TASK, params, stop_at=8).checkpoints[-1][1]
+    with gpu() as there:
+        found = run(TASK, params, device=there.name, state=state)
+    assert found.figures["rel_l2"] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.gpu
