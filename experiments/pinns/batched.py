@@ -117,7 +117,7 @@ class Batch:
             name: points[:, : self._piece.inside, axes.index(name)] for name in system.reads if name in axes
         }
         each = [msgspec.structs.asdict(part.problem.coefficients) for part in parts]
-        self._run: graphs.Function = self._launched
+        self._replayed: graphs.Function | None = None
         self._count = 0
         self._coefficients = SimpleNamespace(**{name: column([one[name] for one in each]) for name in each[0]})
 
@@ -126,9 +126,9 @@ class Batch:
         stacked = torch.stack(list(flats))
         self._count += 1
         if self._count == CAPTURED_AFTER and graphs.are_possible(stacked.device):
-            self._run = graphs.captured(self._launched, stacked)
+            self._replayed = graphs.captured(self._launched, stacked)
         with torch.no_grad():
-            gradient, squares = self._run(stacked)
+            gradient, squares = (self._replayed or self._launched)(stacked)
         found, table = [], squares.tolist()  # the one copy to the host
         for part, (weighted, *values), own in zip(self._parts, table, gradient, strict=True):
             terms = dict(zip(self._terms, values, strict=True))

@@ -4,8 +4,11 @@ at once.
 
 from __future__ import annotations
 
+import functools
+import gc
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from engine.api import lazy_import
@@ -26,16 +29,16 @@ def are_possible(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def captured(function: Function, like: torch.Tensor) -> Function:
-    """The same function, replayed. It must work on the same memory at every call. Where it cannot be captured, it is
-    returned as it is, with a warning.
+def captured(function: Function, like: torch.Tensor) -> Function | None:
+    """The same function, replayed. It must work on the same memory at every call. None where it cannot be captured,
+    with a warning.
     """
     given = like.detach().clone()
     try:
         graph, first, second = _capture(function, given)
     except RuntimeError as error:
         warnings.warn(f"no CUDA graph, kernels are launched one by one: {error}", stacklevel=2)
-        return function
+        return None
 
     def replayed(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         given.copy_(flat)
@@ -46,14 +49,35 @@ def captured(function: Function, like: torch.Tensor) -> Function:
 
 
 def _capture(function: Function, given: torch.Tensor) -> tuple[torch.cuda.CUDAGraph, torch.Tensor, torch.Tensor]:
-    with torch.no_grad():
-        current, side = torch.cuda.current_stream(given.device), torch.cuda.Stream(given.device)
-        side.wait_stream(current)
-        with torch.cuda.stream(side):
-            for _ in range(WARMUP):
-                function(given)
-        current.wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            first, second = function(given)
+    current, side = torch.cuda.current_stream(given.device), _side(given.device)
+    try:
+        with torch.no_grad(), _no_collection():
+            side.wait_stream(current)
+            with torch.cuda.stream(side):
+                for _ in range(WARMUP):
+                    function(given)
+            current.wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=side):
+                first, second = function(given)
+    finally:
+        torch.cuda.set_stream(current)  # a capture that fails may leave the other one behind
     return graph, first, second
+
+
+@functools.cache
+def _side(device: torch.device) -> torch.cuda.Stream:
+    """The stream of all captures: libraries keep memory of their own for each stream that they were used on."""
+    return torch.cuda.Stream(device)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Garbage may hold other graphs, and one must not be destroyed while another is captured."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -148,7 +148,9 @@ class Fused:
             )
             for piece, at in zip(pieces, weights, strict=True)
         ]
-        self._run: graphs.Function = self._launched
+        self._replayed: graphs.Function | None = None
+        """What is launched, as a graph. None: launched one by one (a bound method here would be a cycle, and memory on
+        a GPU would wait for the garbage collector)."""
         self._count = 0
 
     def moved(self, problem: Problem) -> Fused:
@@ -157,7 +159,7 @@ class Fused:
         It is laid out already: it takes the memory of this one, which must not be evaluated again.
         """
         found = copy.copy(self)
-        found.problem, found._run, found._count = problem, found._launched, 0
+        found.problem, found._replayed, found._count = problem, None, 0
         blocks, weights = self.network.blocks, problem.point_weights
         for (piece, _), chunk in zip(self._pieces, blocks(problem.collocation), strict=True):
             piece.move(self.network, chunk)
@@ -170,9 +172,9 @@ class Fused:
     def __call__(self, flat: torch.Tensor) -> Evaluation:
         self._count += 1
         if self._count == CAPTURED_AFTER and graphs.are_possible(self.network.device):
-            self._run = graphs.captured(self._launched, flat)
+            self._replayed = graphs.captured(self._launched, flat)
         with torch.no_grad():
-            gradient, squares = self._run(flat)
+            gradient, squares = (self._replayed or self._launched)(flat)
             found = iter(squares.tolist())  # the one copy to the host
         terms, weighted = dict.fromkeys(self.problem.terms, 0.0), 0.0
         for _, parts in self._pieces:

@@ -10,6 +10,7 @@ that is not finite, a fault) leaves the others alone.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -83,6 +84,9 @@ def _alone(asked: Asked) -> Answer:
     try:
         return asked.answer()
     except Exception as error:  # noqa: BLE001  as above
+        for raised in (error, error.__cause__):
+            if raised:
+                traceback.clear_frames(raised.__traceback__)  # what was computed when memory ran out, for one
         return error
 
 
@@ -145,11 +149,13 @@ class Together:
         if len(parts) < 2 or parts[0].shape in self._unfit:
             return {i: _alone(asked[i]) for i in members}
         key = tuple(map(id, parts))
+        answers: list[Evaluation] = []
         try:
             kept = batches.get(key) or (parts, Batch(parts))
-            answers: list[Evaluation] = kept[1]([asked[i].point for i in members])
+            answers = kept[1]([asked[i].point for i in members])
+            self._batches[key] = kept
         except Exception:  # noqa: BLE001  what is really wrong is found again alone, and is one's own
             self._unfit.add(parts[0].shape)
+        if not answers:  # only here, where the error and the memory that it holds on to are gone
             return {i: _alone(asked[i]) for i in members}
-        self._batches[key] = kept
         return dict(zip(members, answers, strict=True))

@@ -172,6 +172,26 @@ def test_a_network_that_a_system_cannot_have_is_one_without_its_period_or_an_ans
         assert can_meet((0, name, len(KINDS), network)) is is_sound, (name, network)
 
 
+def covering(choices: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Few of them, in which each component comes at least once."""
+    left, chosen = {(i, key) for choice in choices for i, key in enumerate(choice)}, []
+    while left:
+        chosen.append(max(choices, key=lambda choice: len(left & set(enumerate(choice)))))
+        left -= set(enumerate(chosen[-1]))
+    return chosen
+
+
+@pytest.mark.parametrize("params", covering(CHOICES), indirect=True, ids=lambda keys: "-".join(keys))
+def test_a_run_keeps_to_its_device(params: dict[str, Any], tmp_path: Path, gpu: Callable[..., Any]) -> None:
+    """With a GPU pretended, and evaluations replayed from graphs: the same points, bit for bit."""
+    params |= {"optimizer.closures": 12, **({"strategy.closures": 6} if "strategy.closures" in params else {})}
+    with gpu() as there:
+        run, curve = trained(params, tmp_path, device=there.name)
+    expected = trained(params, tmp_path)
+    assert curve == expected[1]
+    assert run.figures["rel_l2"] == expected[0].figures["rel_l2"]
+
+
 @pytest.mark.parametrize("params", CHOICES, indirect=True, ids=lambda keys: "-".join(keys))
 def test_a_run_resumes_in_the_middle_bit_for_bit(params: dict[str, Any], tmp_path: Path) -> None:
     assert TASK.check(params) == []

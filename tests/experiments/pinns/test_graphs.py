@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 import torch
 
@@ -43,6 +47,62 @@ def test_a_function_that_is_used_often_is_captured_once(
         after = function(flat * (1 + i / 100))
         assert after.loss == before.loss and torch.equal(after.gradient, before.gradient)
     assert len(captures) == 1
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_what_is_replayed_is_what_was_launched(
+    name: str, weighted: bool, network_of: Make, weights_of: Make, problem_of: Make, gpu: Make
+) -> None:
+    """With a GPU pretended: kernels on the same memory, and nothing that Python does in between; other points, too."""
+    system = SYSTEMS[name]
+    network = network_of(axes=len(system.axes))
+    problem, flat = problem_of(system, system.coefficients()), weights_of(network)
+    rng = np.random.default_rng(0)
+    if weighted:
+        problem = msgspec.structs.replace(problem, point_weights=rng.random(len(problem.collocation)))
+    moved = msgspec.structs.replace(problem, collocation=rng.permuted(problem.collocation, axis=0))
+    with gpu() as there:
+        far = network._replace(device=torch.device(there.name))
+        functions = [objective(far, problem)]
+        for here in (problem, moved):
+            for i in range(4):
+                point = flat * (1 + i / 100)
+                ours, theirs = functions[-1](point.to(there.name)), objective(network, here)(point)
+                assert ours.loss == theirs.loss
+                assert torch.equal(ours.gradient.cpu(), theirs.gradient)
+            functions.append(functions[-1].moved(moved))
+    assert there.captured == 2
+
+
+def test_a_function_gives_its_memory_back_at_once(network_of: Make, weights_of: Make, problem_of: Make) -> None:
+    """And does not wait for the garbage collector, which knows nothing of a GPU's memory."""
+    system, network = SYSTEMS["convection"], network_of()
+    function = objective(network, problem_of(system, system.coefficients()))
+    function(weights_of(network))
+    left = weakref.ref(function)
+    gc.disable()
+    try:
+        del function
+        assert left() is None
+    finally:
+        gc.enable()
+
+
+def test_what_cannot_be_captured_is_launched(
+    network_of: Make, weights_of: Make, problem_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(function: graphs.Function, given: torch.Tensor) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(graphs, "are_possible", lambda device: True)
+    monkeypatch.setattr(graphs, "_capture", fails)
+    system, network = SYSTEMS["convection"], network_of()
+    function, flat = objective(network, problem_of(system, system.coefficients())), weights_of(network)
+    first = function(flat)
+    with pytest.warns(UserWarning, match="no CUDA graph, kernels are launched one by one: CUDA out of memory"):
+        others = [function(flat) for _ in range(CAPTURED_AFTER)]
+    assert all(torch.equal(other.gradient, first.gradient) for other in others)
 
 
 def test_a_cpu_launches() -> None:

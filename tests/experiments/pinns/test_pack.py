@@ -115,6 +115,26 @@ def test_evaluated_at_once_each_takes_the_steps_that_it_takes_alone(
             assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-6)
 
 
+def test_a_pack_keeps_to_its_device(
+    complete: Callable[..., dict[str, Any]], gpu: Callable[..., Any], tmp_path: Path
+) -> None:
+    """With a GPU pretended, on which those of a shape are evaluated at once, and replayed."""
+    hard = {"constraints": "hard", "embedding": "periodic"}
+    shapes: list[dict[str, Any]] = [{}, {"optimizer": "lbfgs", "dtype": "float32"}, {"system": "reaction", **hard}]
+    many = [complete(**{**given, "optimizer.closures": 8 + i}) for given in shapes for i in range(2)]
+    many.append(complete(**{"model.activation": "sin", "optimizer.closures": 5}))
+
+    def losses(device: str) -> list[float]:
+        recorders = [Recorder(tmp_path, seed=i, device=device) for i in range(len(many))]
+        assert dict(TASK.run_many(many, recorders)) == dict.fromkeys(range(len(many)))
+        return [recorder.points[-1][1]["loss"] for recorder in recorders]
+
+    with gpu() as there:
+        found = losses(there.name)
+    assert there.captured >= 2
+    assert found == pytest.approx(losses("cpu"), rel=1e-3)
+
+
 def test_networks_that_memory_does_not_hold_together_are_evaluated_in_parts(
     complete: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
