@@ -51,7 +51,7 @@ class Sampler(msgspec.Struct, frozen=True, kw_only=True):
         else:
             known = residual
             drawn = self.adapt(settings, count, len(axes), rng, lambda cube: known(low + (high - low) * cube))
-        if drawn.shape != (count, len(axes)) or not (drawn.min() >= 0 and drawn.max() <= 1):
+        if drawn.shape != (count, len(axes)) or not (drawn.min(initial=0) >= 0 and drawn.max(initial=1) <= 1):
             raise TaskError(
                 f"sampler: required {count} points of the unit cube in {len(axes)} dimensions, got {self.title} points "
                 f"of the shape {drawn.shape} from {drawn.min(initial=1):g} to {drawn.max(initial=0):g}"

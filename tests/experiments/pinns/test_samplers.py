@@ -139,3 +139,9 @@ def test_points_by_the_residual_are_decided_by_the_seed_and_repeat_none() -> Non
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
     assert len({*map(tuple, one)}) == 400
+
+
+def test_a_latin_hypercube_of_no_points_is_empty() -> None:
+    """As of observations, where there are none."""
+    axes = {"x": (-1.0, 1.0), "t": (0.0, 2.0)}
+    assert SAMPLERS["latin_hypercube"].points(axes, 0, np.random.default_rng(0)).shape == (0, 2)
