@@ -335,8 +335,10 @@ def _groups(rows: Iterable[Row], by: Sequence[str], ordered: bool) -> dict[tuple
 
 
 def frozen(value: Any) -> Any:
-    """As a key of groups: lists as tuples."""
-    return tuple(value) if isinstance(value, list) else value
+    """As a key of groups: lists as tuples, and what a task of one's own may report besides as pairs."""
+    if isinstance(value, dict):
+        return tuple((key, frozen(part)) for key, part in value.items())
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
 
 
 def _order(value: Any) -> tuple[int, float, str]:

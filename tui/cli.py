@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
 
 from engine.errors import ScimlError
 from tui.opening import open_app
@@ -24,8 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; the exit code."""
     words = globals_first(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words[: words.index("--") if "--" in words else None]
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = _opened(sys.stdout), _opened(sys.stderr)
     try:
         code = _carried_out(words)
         sys.stdout.flush()
@@ -39,6 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         return _failed(error)
+
+
+def _opened(stream: TextIO | None) -> TextIO:
+    """Ready for any text. One that was closed before the program began takes it and keeps nothing."""
+    if stream is None:
+        return Path(os.devnull).open("w", encoding="utf-8")
+    stream.reconfigure(errors="replace")  # type: ignore[attr-defined]
+    return stream
 
 
 def _carried_out(words: list[str]) -> int:

@@ -154,6 +154,11 @@ def test_columns_take_their_kind_from_the_values():
     assert table.columns[-1].title == "time (s)"
 
 
+def test_what_a_task_reports_may_be_nested():
+    rows = [run(found={"a": [1, 2]}, pairs=[[1, 2]]), run(found={"a": [1, 3]}, pairs=[[1, 2]])]
+    assert differing(rows) == ["found"]
+
+
 def test_only_the_settings_that_differ_are_named():
     rows = [run(beta=5, lr=0.1, extra=1), run(beta=5.0, lr=0.2)]
     assert differing(rows) == ["lr", "extra"]

@@ -19,7 +19,7 @@ from engine.records import ENDED, WAITING, Run, Status
 from tui.live import LiveRun
 from tui.render import hint, is_terminal, paint, status
 from tui.session import Session
-from tui.text import duration, number, shown
+from tui.text import duration, number, shown, truncate
 from tui.verbs.listing import run_lines
 from tui.verbs.options import Json
 from tui.verbs.records import emit_runs
@@ -38,6 +38,8 @@ TOLD = ENDED | {Status.RUNNING, Status.UNKNOWN}
 """States whose beginning has a line of its own."""
 REMINDER = 10.0
 """Seconds between two plain lines of a run in which nothing changed."""
+LONGEST_REASON = 200
+"""Cells of why a run ended: what torch says can be many lines long; `show` has it all."""
 
 
 class Display(Protocol):
@@ -162,7 +164,7 @@ def _told(live: LiveRun) -> str:
         parts.append(f"iter {live.latest['step']:.0f}")
     parts += [f"{title} {number(value)}" for title, key in FIGURES if (value := live.figure(key)) is not None]
     if run.reason:
-        parts.append(f"({shown(run.reason)})")
+        parts.append(f"({truncate(shown(run.reason), LONGEST_REASON)})")
     return "  ".join(part for part in parts if part)
 
 
@@ -183,7 +185,6 @@ def watch(
         ids = [run.id for run in session.client.runs("") if run.status not in ENDED]
     if not ids:
         hint("nothing goes on")
-        return
-    ended = follow(session, ids, sys.stderr if json else sys.stdout)
+    ended = follow(session, ids, sys.stderr if json else sys.stdout) if ids else []
     if json:
         emit_runs(ended)

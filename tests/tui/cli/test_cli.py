@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 
@@ -185,3 +186,10 @@ def test_the_app_is_not_drawn_into_a_file_that_takes_stderr(tmp_path):
     os.close(ours)
     assert code == 2
     assert "app: required a terminal" in (tmp_path / "errors").read_text()
+
+
+def test_a_stream_that_was_closed_is_nothing_to_fail_of(empty):
+    command = f"{shlex.quote(sys.executable)} -m tui.cli --home {shlex.quote(str(empty))} ls"
+    for closed, code in ((">&-", 0), ("2>&-", 0), (">&- 2>&-", 0)):
+        done = subprocess.run(f"{command} {closed}", shell=True, capture_output=True, text=True)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr

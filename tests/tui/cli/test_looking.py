@@ -229,6 +229,7 @@ def test_watch_of_runs_that_have_ended_returns_with_their_last_state(call, home)
     assert ended.code == 0
     assert "2 runs: 1 done, 1 failed" in ended.lines[0]
     assert "nothing goes on" in call("watch", home=home).err
+    assert json.loads(call("watch", "--json", home=home).out) == []
 
 
 def test_plain_progress_has_a_line_for_each_change_and_no_other(capsys):
