@@ -59,7 +59,7 @@ def test_neither_torch_nor_the_app_nor_numpy_is_imported(words, empty):
         (["run", "walk", "--gpus", "x"], "gpus: required auto, 0, a number or a fraction of one, got x"),
         (["run", "walk", "--gpus", "1.5"], "gpus: required auto, 0, a whole number or a fraction below 1, got 1.5"),
         (["run", "walk", "--launcher", "x"], "launcher: required one of"),
-        (["export", "--format", "xlsx"], "format: required one of csv, json, markdown, latex, got xlsx"),
+        (["export", "--format", "xlsx"], "format: required one of csv, json, latex, markdown, got xlsx"),
         (["export"], "format: required --format with one of"),
         (["suite", "report", "bogus"], "suite: required one of"),
         (["diff", "r0001"], "required two runs or more"),
