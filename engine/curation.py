@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from engine.api import Curator, Finding
 from engine.errors import NotPossible, Problem, ServiceError, SpecError, TaskError, UnknownName
 from engine.paths import Home
 from engine.records import Shelved
+from engine.staging import staged
 from engine.store.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -90,35 +90,31 @@ def adopt(home: Home, catalog: Catalog, path: Path, name: str = "") -> Shelved:
     known = _of_foreign(home, Question(about="identity", path=str(path.absolute())))
     name = name or known.name
     _require_free(catalog, name)
-    copy = home.datasets / f".{name}-{os.getpid()}{path.suffix}"
     try:
-        with atomic.replacing(copy) as target, path.open("rb") as source:
-            shutil.copyfileobj(source, target, 1 << 20)
-        measured = measure(copy)
-        question = Question(about="soundness", path=str(copy), task=known.task, **measured)
-        _require_sound(_of_foreign(home, question).findings, path)
-        with catalog.lock():
-            _require_free(catalog, name)
-            place = home.datasets / f"{name}{path.suffix}"
-            copy.replace(place)
-            atomic.sync_folder(home.datasets)
-            item = Shelved(
-                name=name,
-                kind="dataset",
-                path=os.path.relpath(place, home.folder),
-                run="",
-                created=time.time(),
-                facts={**known.facts, "imported_from": path.name},
-                task=known.task,
-                verified=time.time(),
-                sound=True,
-                **measured,
-            )
-            catalog.shelve(item)
+        with staged(catalog, path, home.datasets) as copy:
+            measured = measure(copy)
+            question = Question(about="soundness", path=str(copy), task=known.task, **measured)
+            _require_sound(_of_foreign(home, question).findings, path)
+            with catalog.lock():
+                _require_free(catalog, name)
+                place = home.datasets / f"{name}{path.suffix}"
+                copy.replace(place)
+                atomic.sync_folder(home.datasets)
+                item = Shelved(
+                    name=name,
+                    kind="dataset",
+                    path=os.path.relpath(place, home.folder),
+                    run="",
+                    created=time.time(),
+                    facts={**known.facts, "imported_from": path.name},
+                    task=known.task,
+                    verified=time.time(),
+                    sound=True,
+                    **measured,
+                )
+                catalog.shelve(item)
     except OSError as error:
         raise atomic.store_error(error, home.datasets) from error
-    finally:
-        copy.unlink(missing_ok=True)
     return item
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -19,6 +18,7 @@ from engine.evidence import observe
 from engine.paths import Home
 from engine.records import Shelved, Status
 from engine.report import Report
+from engine.staging import staged
 from engine.store.catalog import Catalog
 from engine.store.stream import StreamWriter
 
@@ -195,16 +195,17 @@ class RunReporter:
             raise TaskError(f"{kind} {name}: required a file, got {path}")
         shelf = self._home.datasets if kind == "dataset" else self._home.models
         measured = measure(path)
-        path = _same_disk(path, shelf)
         try:
-            with closing(Catalog(self._home)) as catalog, catalog.lock():
-                name = self._free_name(catalog, kind, name)
-                target = shelf / f"{name}{path.suffix}"
-                path.replace(target)
-                atomic.sync_folder(shelf)
-                relative = self._relative(target)
-                about: dict[str, Any] = {"task": self._task(catalog), "created": time.time(), "facts": facts}
-                catalog.shelve(Shelved(name=name, kind=kind, path=relative, run=self._run, **about, **measured))
+            with closing(Catalog(self._home)) as catalog, _on_disk_of(shelf, path, catalog) as there:
+                with catalog.lock():
+                    name = self._free_name(catalog, kind, name)
+                    target = shelf / f"{name}{path.suffix}"
+                    there.replace(target)
+                    atomic.sync_folder(shelf)
+                    relative = self._relative(target)
+                    about: dict[str, Any] = {"task": self._task(catalog), "created": time.time(), "facts": facts}
+                    catalog.shelve(Shelved(name=name, kind=kind, path=relative, run=self._run, **about, **measured))
+                path.unlink(missing_ok=True)
         except OSError as error:
             raise atomic.store_error(error, shelf) from error
         return self._keep(Artifact(name=name, kind=kind, path=target, facts=facts, **measured))
@@ -286,20 +287,16 @@ class RunReporter:
         return os.path.relpath(path, self._home.folder)
 
 
-def _same_disk(path: Path, folder: Path) -> Path:
-    """The file itself, flushed, or a copy of it on the disk of `folder`, in whose place it then is."""
-    try:
-        if path.stat().st_dev == folder.stat().st_dev:
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-            return path
-    except OSError as error:
-        raise atomic.store_error(error, path) from error
-    copy = folder / f".{path.stem}-{os.getpid()}{path.suffix}"
-    with atomic.replacing(copy) as target, path.open("rb") as source:
-        shutil.copyfileobj(source, target, 1 << 20)
-    path.unlink()
-    return copy
+@contextmanager
+def _on_disk_of(shelf: Path, path: Path, catalog: Catalog) -> Iterator[Path]:
+    """The file itself, flushed, or a copy of it on the disk of the shelf."""
+    if path.stat().st_dev != shelf.stat().st_dev:
+        with staged(catalog, path, shelf) as copy:
+            yield copy
+        return
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    yield path
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from engine.client import Client
 from engine.errors import NotPossible, SpecError, TaskError, UnknownName
 from engine.paths import Home
 from engine.records import Shelved
+from engine.staging import leftovers
 
 HERE = Resources(launcher="inline", gpus=0)
 
@@ -95,6 +98,38 @@ def test_a_dataset_made_elsewhere_is_copied_once_it_is_verified(client: Client, 
     assert client.import_dataset(foreign, "mine").path == "datasets/mine.txt"
     [walk] = client.submit(client.plan("walk", {"data": "mine"}, resources=HERE))
     assert walk.status == "done"
+
+
+COPYING = """
+import sys, time
+from pathlib import Path
+from engine.paths import Home
+from engine.staging import staged
+from engine.store.catalog import Catalog
+home = Home()
+with staged(Catalog(home), Path(sys.argv[1]), home.datasets) as copy:
+    print(copy, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_import_left_goes_with_the_next_and_one_under_way_is_let_be(
+    client: Client, tmp_path: Path
+) -> None:
+    foreign = tmp_path / "foreign.txt"
+    foreign.write_text("5.0")
+    command = [sys.executable, "-c", COPYING, str(foreign)]
+    killed, other = (subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2))
+    with killed, other:
+        left, under_way = (Path(process.stdout.readline().strip()) for process in (killed, other))
+        assert left.read_text() == under_way.read_text() == "5.0"
+        assert leftovers(client.home.datasets) == []
+        killed.kill()
+        killed.wait()
+        assert leftovers(client.home.datasets) == [left.parent]
+        client.import_dataset(foreign)
+        assert not left.parent.exists() and under_way.exists()
+        other.kill()
 
 
 def test_what_cannot_be_taken_in_leaves_nothing_behind(client: Client, tmp_path: Path) -> None:

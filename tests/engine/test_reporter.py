@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -298,6 +300,19 @@ def test_publishing_again_replaces_ones_own_and_leaves_that_of_another_run_alone
     assert (home.datasets / "grid.h5").read_text() == "two"
     assert catalog.shelf("dataset", "grid-r0002").run == "r0002"
     assert "grid-r0002" in reporter.warnings[0]
+
+
+def test_a_file_on_another_disk_is_copied_to_the_shelf(home: Home, catalog: Catalog, tmp_path: Path) -> None:
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK) or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs two disks")
+    with tempfile.TemporaryDirectory(dir=memory) as elsewhere:
+        file = Path(elsewhere, "made.h5")
+        file.write_text("one")
+        made = attempt(home).publish("dataset", file, name="far")
+        assert made.path.read_text() == "one" and not file.exists()
+    assert [path.name for path in home.datasets.iterdir()] == ["far.h5"]
+    assert catalog.shelf("dataset", "far").size == 3
 
 
 @pytest.mark.parametrize("name", ["", "../up", ".hidden", "a/b", "a b"])

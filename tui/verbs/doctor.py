@@ -169,6 +169,7 @@ def _records(session: Session) -> Iterator[Finding]:
 def _shelves(session: Session) -> Iterator[Finding]:
     """Datasets and models without their file, and files that none of them names: something was cut short."""
     from engine.discard import place
+    from engine.staging import leftovers
 
     home = Home(session.home)
     if not home.catalog.exists():
@@ -186,7 +187,11 @@ def _shelves(session: Session) -> Iterator[Finding]:
             found = f"files in {folder} that have no record: {listed([path.name for path in strays])}"
             taken = f"{session.command(f'data import {shlex.quote(str(strays[0]))}')}, or " if verb == "data" else ""
             yield Finding(what=verb, state="warning", found=found, mend=f"{taken}delete them")
-        if not (lost or strays):
+        if cut_short := leftovers(folder):
+            used = size(sum(file.stat().st_size for left in cut_short for file in left.iterdir()))
+            found = f"{used} of copies that were cut short: {listed([str(left) for left in cut_short])}"
+            yield Finding(what=verb, state="warning", found=found, mend="delete them, or leave that to the next copy")
+        if not (lost or strays or cut_short):
             yield Finding(what=verb, state="good", found=f"{len(items)}, each with its file" if items else "none yet")
 
 

@@ -84,6 +84,11 @@ def test_a_dataset_without_its_file_and_a_file_without_its_record_are_told_with_
     mend = findings(call("doctor", "--json", home=empty))["data"]["mend"]
     assert mend.endswith(f"data import '{empty}/datasets/a (b).txt', or delete them")
     assert call("data", "import", f"{empty}/datasets/a (b).txt", home=empty).lines == ["grid-5"]
+    left = empty / "datasets" / ".staged-abc"
+    left.mkdir()
+    (left / "copy.txt").write_text("5")
+    found = findings(call("doctor", "--json", home=empty))["data"]
+    assert found["found"] == f"1 B of copies that were cut short: {left}"
 
 
 @pytest.mark.parametrize(
