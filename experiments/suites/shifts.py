@@ -81,6 +81,6 @@ def _suite(scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minu
 
 SUITE = (
     _suite(SMOKE, tuple(DOWNSTREAM[place] for place in (2, 5, 6)), (8,), 1),
-    _suite(COARSE, DOWNSTREAM, (8, 64, 512), 60),
+    _suite(COARSE, DOWNSTREAM, (AT,), 30),
     _suite(PAPER, DOWNSTREAM, (AT,), None),
 )
