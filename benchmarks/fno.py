@@ -86,7 +86,7 @@ def steps(which: str, device: str = "cpu", *, width: int = 32, modes: int = 16) 
         loss = (predicted - y).square().sum()
         gradients = torch.autograd.grad(loss, list(parameters.values()))
         for view, gradient in zip(views.values(), gradients, strict=True):
-            view.grad = _real(gradient)
+            view.grad = _real(gradient.contiguous())  # the fused kernel of a GPU asks for it
         adam.step(number, 1e-4)
         return predicted.detach()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,11 @@ class GpuProcess(msgspec.Struct, frozen=True):
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
-    """One GPU. Memory in bytes; `memory_used` is what processes use, without what the driver keeps for itself.
+    """One GPU, or one of the parts (MIG) that it is divided into. Memory in bytes; `memory_used` is what processes use,
+    without what the driver keeps for itself; both are 0 where the driver does not tell, as of memory that a CPU shares.
 
-    `used` is the share of the last second or so in which it computed; None where the driver does not tell.
+    `used` is the share of the last second or so in which it computed; None where the driver does not tell. `whole`: of
+    a part, the UUID of its GPU.
     """
 
     index: int
@@ -40,6 +43,7 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     memory_used: int = 0
     used: float | None = None
     processes: tuple[GpuProcess, ...] = ()
+    whole: str = ""
 
     @property
     def memory_free(self) -> int:
@@ -60,11 +64,17 @@ def inventory() -> list[Gpu]:
 
 
 def visible(gpus: list[Gpu], chosen: str | None) -> list[Gpu]:
-    """Those that a value of CUDA_VISIBLE_DEVICES leaves visible; a UUID may be shortened, as for CUDA."""
+    """Those that a value of CUDA_VISIBLE_DEVICES leaves visible; a UUID may be shortened, as for CUDA. A GPU that is
+    named stands for its parts.
+    """
     if chosen is None:
         return gpus
     names = [name.strip() for name in chosen.split(",") if name.strip()]
-    return [gpu for gpu in gpus if any(name == str(gpu.index) or gpu.uuid.startswith(name) for name in names)]
+    return [
+        gpu
+        for gpu in gpus
+        if any(name == str(gpu.index) or gpu.uuid.startswith(name) or gpu.whole.startswith(name) for name in names)
+    ]
 
 
 def _ask_driver() -> list[Gpu]:
@@ -77,19 +87,40 @@ def _ask_driver() -> list[Gpu]:
     except pynvml.NVMLError as error:
         raise ServiceError(f"GPUs: required an answer of the driver, got {error}; try nvidia-smi") from None
     try:
-        return [_described(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
+        return [gpu for index in range(pynvml.nvmlDeviceGetCount()) for gpu in _described(pynvml, index)]
     except pynvml.NVMLError as error:
         raise ServiceError(f"GPUs: required an answer of the driver, got {error}; try nvidia-smi") from None
     finally:
         pynvml.nvmlShutdown()
 
 
-def _described(pynvml: Any, index: int) -> Gpu:
+def _described(pynvml: Any, index: int) -> list[Gpu]:
+    """The GPU or, where it is divided, its parts: CUDA computes on no more than one of them."""
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    parts = _parts(pynvml, handle)
+    if parts is None:
+        return [_one(pynvml, index, handle)]
+    whole = pynvml.nvmlDeviceGetUUID(handle)
+    return [msgspec.structs.replace(_one(pynvml, index, part), whole=whole) for part in parts]
+
+
+def _parts(pynvml: Any, handle: Any) -> list[Any] | None:
+    """None where the GPU is not divided."""
     try:
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2)
-    except pynvml.NVMLError:  # an older driver, which counts its own share as used
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        if pynvml.nvmlDeviceGetMigMode(handle)[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
+            return None
+        most = pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)
+    except pynvml.NVMLError:  # it cannot be divided, or the driver is older
+        return None
+    found = []
+    for place in range(most):
+        with suppress(pynvml.NVMLError_NotFound):  # a place that no part has
+            found.append(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place))
+    return found
+
+
+def _one(pynvml: Any, index: int, handle: Any) -> Gpu:
+    total, taken = _memory(pynvml, handle)
     try:
         running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
     except pynvml.NVMLError:  # not told to everybody
@@ -102,11 +133,23 @@ def _described(pynvml: Any, index: int) -> Gpu:
         index=index,
         uuid=pynvml.nvmlDeviceGetUUID(handle),
         name=pynvml.nvmlDeviceGetName(handle),
-        memory_total=memory.total,
-        memory_used=memory.used,
+        memory_total=total,
+        memory_used=taken,
         used=used,
         processes=tuple(GpuProcess(process.pid, process.usedGpuMemory or 0) for process in running),
     )
+
+
+def _memory(pynvml: Any, handle: Any) -> tuple[int, int]:
+    """All, and what is used of it."""
+    try:
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2)
+    except pynvml.NVMLError:
+        try:  # an older driver, which counts its own share as used
+            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_NoPermission):
+            return 0, 0
+    return memory.total, memory.used
 
 
 def leases(runs: Iterable[Run]) -> dict[str, float]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 for name in ("LC_ALL", "LC_CTYPE", "LANG"):
     if os.environ.get(name) in ("C", "POSIX"):
         del os.environ[name]
+
+# A run of a test is leased the GPUs that the test says there are, and none of the machine's.
+_no_gpus = tempfile.TemporaryDirectory()
+os.environ["SCIML_TUI_GPUS"] = str(Path(_no_gpus.name) / "gpus.json")
+Path(os.environ["SCIML_TUI_GPUS"]).write_text("[]")
 
 
 @pytest.fixture(scope="session")

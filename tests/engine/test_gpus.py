@@ -1,6 +1,8 @@
 import json
 import os
+import sys
 from itertools import count
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -39,14 +41,84 @@ def test_a_machine_without_a_driver_has_none(monkeypatch):
     assert gpus.inventory() == []
 
 
+def driver(monkeypatch, **answers):
+    """A driver that answers so; all other questions are not supported."""
+
+    class NVMLError(Exception):
+        pass
+
+    errors = {name: type(name, (NVMLError,), {}) for name in ("NotSupported", "NotFound", "NoPermission")}
+    errors |= {name: type(name, (NVMLError,), {}) for name in ("LibraryNotFound", "DriverNotLoaded")}
+
+    def unsupported(*_, **__):
+        raise errors["NotSupported"]
+
+    asked = ("DeviceGetMemoryInfo", "DeviceGetComputeRunningProcesses", "DeviceGetUtilizationRates")
+    functions = dict.fromkeys((*asked, "DeviceGetMigMode"), unsupported)
+    functions |= {"Init": lambda: None, "Shutdown": lambda: None, "DeviceGetCount": lambda: 1}
+    functions |= {"DeviceGetHandleByIndex": str, "DeviceGetUUID": lambda handle: f"GPU-{handle}"}
+    functions |= {"DeviceGetName": lambda handle: f"Test {handle}", **answers}
+    known = {"NVMLError": NVMLError, "nvmlMemory_v2": 2, "NVML_DEVICE_MIG_ENABLE": 1}
+    known |= {f"NVMLError_{name}": error for name, error in errors.items()}
+    known |= {f"nvml{name}": function for name, function in functions.items()}
+    monkeypatch.setitem(sys.modules, "pynvml", SimpleNamespace(**known))
+    monkeypatch.delenv(gpus.SEAM, raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return errors
+
+
+def test_a_gpu_of_which_the_driver_tells_little_can_be_used(monkeypatch):
+    driver(monkeypatch)
+    assert gpus.inventory() == [Gpu(index=0, uuid="GPU-0", name="Test 0", memory_total=0)]
+
+
+def test_an_older_driver_tells_memory_in_its_own_way(monkeypatch):
+    def memory(handle, version=None):
+        if version:
+            raise errors["NotFound"]
+        return SimpleNamespace(total=80 * GB, used=GB)
+
+    errors = driver(monkeypatch, DeviceGetMemoryInfo=memory)
+    (found,) = gpus.inventory()
+    assert (found.memory_total, found.memory_used) == (80 * GB, GB)
+
+
+def test_of_a_gpu_that_is_divided_the_parts_are_there(monkeypatch):
+    """As CUDA has it: a process computes on one of them, which it names by its own UUID."""
+
+    def part(handle, place):
+        if place == 1:
+            raise errors["NotFound"]
+        return f"{handle}.{place}"
+
+    def memory(handle, version=None):
+        if handle == "0":  # of a whole that is divided it is not told to everybody
+            raise errors["NoPermission"]
+        return SimpleNamespace(total=10 * GB, used=0)
+
+    errors = driver(
+        monkeypatch,
+        DeviceGetMigMode=lambda handle: [1, 1],
+        DeviceGetMaxMigDeviceCount=lambda handle: 3,
+        DeviceGetMigDeviceHandleByIndex=part,
+        DeviceGetMemoryInfo=memory,
+        DeviceGetUUID=lambda handle: f"MIG-{handle}" if "." in handle else f"GPU-{handle}",
+    )
+    found = gpus.inventory()
+    assert [(it.uuid, it.whole, it.index) for it in found] == [("MIG-0.0", "GPU-0", 0), ("MIG-0.2", "GPU-0", 0)]
+    assert found[0].memory_total == 10 * GB
+    for chosen, left in (("MIG-0.2", ["MIG-0.2"]), ("0", ["MIG-0.0", "MIG-0.2"]), ("GPU-0", ["MIG-0.0", "MIG-0.2"])):
+        assert [it.uuid for it in gpus.visible(found, chosen)] == left
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not os.path.exists("/proc/driver/nvidia/version"), reason="no driver")
 def test_a_real_gpu_is_described(monkeypatch):
     monkeypatch.delenv(gpus.SEAM, raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     found = gpus.inventory()
-    assert found[0].uuid.startswith("GPU-") and found[0].name
-    assert 0 <= found[0].memory_used < found[0].memory_total
+    assert found[0].uuid.startswith(("GPU-", "MIG-")) and found[0].name
+    assert 0 <= found[0].memory_used <= found[0].memory_total
     assert found[0].used is None or 0 <= found[0].used <= 1
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +66,64 @@ def test_every_task_runs_on_the_cpu_instead(task: Any, params: dict[str, Any], t
     assert "built without CUDA" in recorder.warnings[0]
 
 
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[Callable[..., list[dict[str, Any]]]]:
+    """Runs started by the command line in the background, as they ended."""
+    line = [sys.executable, "-P", "-m", "tui.cli", "--home", str(tmp_path / "home")]
+
+    def ended(*words: str) -> list[dict[str, Any]]:
+        done = subprocess.run([*line, "run", *words, "--wait", "--json"], capture_output=True, text=True, check=False)
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        return found
+
+    yield ended
+    subprocess.run([*line, "scheduler", "stop"], capture_output=True, check=False)
+
+
+PINN_RUN = ("pinn", "beta=1", "points=40", "model.width=6", "model.depth=2", "optimizer.closures=30")
+OPERATOR_RUN = (
+    "operator",
+    "mode=pretrain",
+    "grid=16",
+    "samples=16",
+    "validation=4",
+    "test=4",
+    "steps=10",
+    "model.width=6",
+)
+
+
+@without_cuda
+def test_with_auto_a_gpu_that_torch_cannot_use_is_no_hindrance(
+    command: Callable[..., list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "gpus.json"
+    file.write_text('[{"index": 0, "uuid": "GPU-0", "name": "H100", "memory_total": 80000000000}]')
+    monkeypatch.setenv("SCIML_TUI_GPUS", str(file))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (run,) = command(*PINN_RUN)
+    assert (run["status"], run["device"]) == ("done", "cpu")
+    assert "built without CUDA" in run["warnings"][0]
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_real_gpu_has_no_fault() -> None:
     assert device.fault() == ""
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(
+    "words",
+    [PINN_RUN, (*PINN_RUN, "--seeds", "0-2", "--pack"), (*OPERATOR_RUN, "model.modes=4", "model.width=6")],
+    ids=lambda it: it[0],
+)
+def test_runs_in_the_background_compute_on_the_gpu_that_they_were_leased(
+    words: tuple[str, ...], command: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine's own GPUs: from the driver's inventory to the device that torch sees."""
+    monkeypatch.delenv("SCIML_TUI_GPUS", raising=False)
+    for run in command(*words, "--gpus", "1"):
+        assert (run["status"], run["device"], run["warnings"]) == ("done", "cuda", [])
+        assert run["versions"]["gpu"]

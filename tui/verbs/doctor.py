@@ -22,6 +22,7 @@ from tui.text import listed, shown, size
 from tui.verbs.options import Json
 
 PYTHONS = ((3, 11), (3, 13))
+PROBE = "import torch; torch.ones(1, device='cuda').add_(1).item()"
 ROOM = 1e9
 """Bytes free below which a warning is due; a pretraining run with its data takes about as much."""
 
@@ -101,18 +102,22 @@ def _gpus(session: Session) -> Iterator[Finding]:
         yield Finding(what="gpus", state="good", found=f"none: runs use the {os.cpu_count()} CPUs")
     for gpu in gpus:
         yield Finding(what="gpu", state="good", found=f"{gpu.index} {gpu.name}")
-    if gpus and _cpu_only():
-        mend = "install a torch with CUDA (the README says how), or runs stay on the CPU"
-        yield Finding(what="torch", state="bad", found="a build without CUDA, on a machine with a GPU", mend=mend)
+    if gpus and (fault := _fault_of_torch()):
+        mend = "install a torch with CUDA for this driver (pytorch.org names it), or runs stay on the CPU"
+        yield Finding(what="torch", state="bad", found=f"cannot use the GPU: {fault}", mend=mend)
 
 
-def _cpu_only() -> bool:
-    from importlib import metadata
+def _fault_of_torch() -> str:
+    """Why torch cannot compute on a GPU, tried out in a process of its own; empty where it can."""
+    import subprocess
 
+    code = [sys.executable, "-P", "-c", PROBE]
     try:
-        return metadata.version("torch").endswith("+cpu")
-    except metadata.PackageNotFoundError:
-        return False
+        done = subprocess.run(code, capture_output=True, text=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        return "it does not answer"
+    said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return "" if done.returncode == 0 else next((line for line in said if "Error: " in line), "it fails")
 
 
 def _home(session: Session) -> Iterator[Finding]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tui.verbs import doctor
 from tui.verbs.doctor import kills_user_processes
 
 
@@ -33,6 +34,20 @@ def test_a_configuration_that_cannot_be_read_is_a_fault(call, empty):
     config = findings(call("doctor", "--json", home=empty))["config"]
     assert (config["state"], config["mend"]) == ("bad", "")
     assert "cpus: required a whole number or none, got many" in config["found"]
+
+
+def test_a_torch_that_cannot_use_the_gpu_is_a_fault(call, empty, tmp_path, monkeypatch):
+    file = tmp_path / "gpus.json"
+    file.write_text('[{"index": 0, "uuid": "GPU-0", "name": "H100", "memory_total": 80000000000}]')
+    monkeypatch.setenv("SCIML_TUI_GPUS", str(file))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(doctor, "PROBE", "raise RuntimeError('the driver is too old\\nupdate it')")
+    found = findings(call("doctor", "--json", home=empty))
+    assert found["torch"]["found"] == "cannot use the GPU: RuntimeError: the driver is too old"
+    assert found["torch"]["state"] == "bad"
+    monkeypatch.setattr(doctor, "PROBE", "pass")
+    found = findings(call("doctor", "--json", home=empty))
+    assert (found["torch"]["state"], found["gpu"]["found"]) == ("good", "0 H100")
 
 
 def test_waiting_runs_without_a_scheduler_are_a_fault(call, empty):
