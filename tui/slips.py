@@ -9,6 +9,12 @@ from engine.filters import Filter, fits_number
 from engine.records import Status
 from engine.schema import suggestion
 
+_INSTEAD = {
+    **dict.fromkeys(("or", "|", "||"), "seed=1,2 is one of several"),
+    **dict.fromkeys(("and", "&", "&&"), "without a word between them"),
+    **dict.fromkeys(("not", "!"), "seed!=1 is all others"),
+}
+"""What is written where other languages have these words."""
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -19,6 +25,13 @@ def slips(found: Filter, rows: Rows, noun: str = "run") -> list[str]:
     """
     columns = {key for each in rows for key in each}
     return [
+        *(
+            f"{value} is looked for as a word: all terms hold, {_INSTEAD[value.casefold()]}"
+            for term in found.terms
+            if not term.column
+            for value in term.values
+            if value.casefold() in _INSTEAD
+        ),
         *(_absent(f"no {noun} has", column, columns) for column in found.columns if not _is_there(column, rows)),
         *(
             _absent("no status is called", value, Status)

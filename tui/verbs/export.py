@@ -17,7 +17,7 @@ from engine.tables import JUDGED, THRESHOLD, grouped, runs_table
 from tui.exports import averaged, columns_for, origin, write
 from tui.render import hint, say
 from tui.session import Session
-from tui.verbs.listing import no_match
+from tui.verbs.listing import none_shown
 from tui.verbs.options import Columns, Filter, split
 
 Format = Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}; by default what the file's name says.")]
@@ -48,10 +48,13 @@ def export(
     chosen = format or format_of(output)
     made_by = exporter(chosen)
     now = time.time()
-    runs = [run for run in session.client.runs(filter) if all or not run.archived]
+    if not threshold > 0:
+        raise RequestError(f"threshold: required a number above 0, got {threshold:g}")
+    found = session.client.runs(filter)
+    runs = [run for run in found if all or not run.archived]
     rows = [row(run, now) for run in runs]
-    if filter and not rows:
-        hint(no_match(session, filter))
+    if not rows and (filter or found):
+        hint(none_shown(session, filter, archived=len(found)))
     if group_by:
         table = grouped(rows, split(group_by), split(columns) or averaged(rows), threshold=threshold)
     else:

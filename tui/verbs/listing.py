@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Annotated
 
+import msgspec
 import typer
 
 from engine.filters import parse, row
@@ -42,7 +43,8 @@ def ls(
 ) -> None:
     """List runs."""
     session: Session = ctx.obj
-    runs = [run for run in session.client.runs(filter) if all or not run.archived]
+    found = session.client.runs(filter)
+    runs = [run for run in found if all or not run.archived]
     most = limit if limit is not None else MOST_LINES if is_terminal() and not json else 0
     chosen = runs[-most:] if most else runs
     now = time.time()
@@ -52,11 +54,12 @@ def ls(
         for run in chosen:
             say(run.id)
     elif not chosen:
-        hint(no_match(session, filter) if filter else NO_RUNS)
-    elif columns:
+        hint(none_shown(session, filter, archived=len(found)))
+    elif wanted := split(columns):
         from engine.tables import runs_table
 
-        for line in table_lines(runs_table([row(run, now) for run in chosen], split(columns))):
+        table = runs_table([row(run, now) for run in runs], wanted)  # of all: the newest need not have every column
+        for line in table_lines(msgspec.structs.replace(table, rows=table.rows[-len(chosen) :])):
             say(line)
     else:
         for line in run_lines([live_run(session, run) for run in chosen], now):
@@ -65,8 +68,12 @@ def ls(
         hint(f"{len(runs) - len(chosen)} older ones are not shown (--limit 0)")
 
 
-def no_match(session: Session, filter: str) -> str:
-    """That nothing matches, and why, where that is a slip of the pen."""
+def none_shown(session: Session, filter: str, *, archived: int) -> str:
+    """That there is nothing to show, and why, where that is a slip of the pen. archived: how many are left out."""
+    if archived:
+        return f"{archived} archived run{'s' * (archived > 1)} left out (--all)"
+    if not filter:
+        return NO_RUNS
     rows = [row(run) for run in session.client.runs()]
     return "; ".join(("no runs match", *slips(parse(filter), rows))) if rows else NO_RUNS
 

@@ -8,7 +8,14 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print records as JSON (NaN is null).")]
 Filter = Annotated[
-    str, typer.Option("--filter", "-F", metavar="EXPR", help="Such as 'system=reaction rel_l2<0.1 tags=paper'.")
+    str,
+    typer.Option(
+        "--filter",
+        "-F",
+        metavar="EXPR",
+        help="Such as 'system=reaction rel_l2<0.1 tags=paper': terms that all hold; "
+        "= != < <= > >=, ~ and !~ for contains, a,b for one of several.",
+    ),
 ]
 OneRun = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, or its unmistakable beginning.")]
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of runs, or their unmistakable beginnings.")]

@@ -293,3 +293,23 @@ def test_a_table_that_is_wider_than_the_terminal_is_turned():
     assert len(turned) == 1 + 3 + 6
     assert max(map(width, turned)) <= 80
     assert turned[2].split() == ["a", "long", "heading", "0", "0"]
+
+
+def test_a_column_that_the_newest_runs_lack_is_a_column_all_the_same(call, home):
+    listed = call("ls", "--columns", "id,steps", home=home)
+    assert listed.code == 0
+    newest = call("ls", "--columns", "id,steps", "-n", "1", home=home)
+    assert newest.code == 0
+    assert newest.lines[-2] == listed.lines[-2]
+
+
+@pytest.mark.parametrize("word", ["or", "AND", "not", "||"])
+def test_a_filter_with_words_of_other_languages_says_how_it_is_written(call, home, word):
+    said = call("ls", "--filter", f"seed=0 {word} seed=1", home=home).err
+    assert f"no runs match; {word} is looked for as a word: all terms hold" in said
+
+
+def test_runs_that_are_archived_are_said_to_be_left_out(call, home):
+    call("archive", "r0001", home=home)
+    assert "1 archived run left out (--all)" in call("ls", "--filter", "id=r0001", home=home).err
+    assert call("ls", "--filter", "id=r0001", "--all", "-q", home=home).lines == ["r0001"]
