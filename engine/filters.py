@@ -116,6 +116,11 @@ class Term(msgspec.Struct, frozen=True):
         return self.column + self.operator + ",".join(map(_quoted, self.values))
 
 
+def in_view(runs: list[Run], expression: str = "", *, all: bool = False) -> list[Run]:
+    """Those of a list that was asked for: what is archived only with `all`, or where the filter says `archived`."""
+    return runs if all or "archived" in parse(expression).columns else [run for run in runs if not run.archived]
+
+
 class Filter:
     """Conditions that must all hold. `str` gives an expression that parses to the same filter.
 

@@ -65,7 +65,8 @@ class Library:
         self.runs: dict[str, LiveRun] = {}
         """Oldest first."""
         self.counts: Counter[str] = Counter()
-        """How many runs are in which state."""
+        """How many runs are in which state, without what is archived."""
+        self.archived: set[str] = set()
         self.datasets: tuple[Shelved, ...] = ()
         self.models: tuple[Shelved, ...] = ()
         self.gpus: tuple[Gpu, ...] = ()
@@ -87,12 +88,15 @@ class Library:
 
     def take(self, message: FeedMessage) -> None:
         if isinstance(message, RunsChanged):
-            self.counts.subtract(live.run.status for run in message.changed if (live := self.runs.get(run)))
-            self.counts.update(live.run.status for live in message.changed.values())
+            for run in (*message.changed, *message.removed):
+                if (live := self.runs.get(run)) and run not in self.archived:
+                    self.counts[live.run.status] -= 1
+            self.counts.update(live.run.status for live in message.changed.values() if not live.run.archived)
+            self.archived -= message.changed.keys() | message.removed
+            self.archived.update(run for run, live in message.changed.items() if live.run.archived)
             self.runs.update(message.changed)
             for run in message.removed:
-                if live := self.runs.pop(run, None):
-                    self.counts[live.run.status] -= 1
+                self.runs.pop(run, None)
             self.complete = self.complete or message.complete
             if message.complete or message.removed & set(self.marks):
                 self.mark(run for run in self.marks if run in self.runs)

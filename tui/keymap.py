@@ -121,6 +121,7 @@ ROWS = (
     Row("runs.kill", ("K",), "kill", _RUN, help="end at once, without a checkpoint"),
     Row("runs.again", ("R",), "resume", _RUN, footer=55, help="resume from the checkpoint, or retry as a new run"),
     Row("runs.remove", ("D",), "remove", _RUN, footer=32, help="forget runs that have ended, with their files"),
+    Row("runs.archive", ("A",), "archive", _RUN, help="put aside, or take back; archived=true is the filter for them"),
     Row("runs.compare", ("c",), "compare", _RUN, footer=45, help="the marked runs side by side"),
     Row("runs.export", ("e",), "export", _RUN, footer=35, help="what is shown, to a file"),
     Row("runs.copy", ("y",), "copy", _RUN, help="copy the id"),

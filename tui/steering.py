@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.records import ACTIVE, RESUMABLE, WAITING, Shelved, Status
 from tui.live import LiveRun
@@ -78,6 +78,15 @@ def again(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
         lay(app, question, lambda yes: _ask(app, others, "retry", "submitted again") if yes else None)
 
 
+def archive(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
+    """Puts runs aside; takes them back where all of them are archived."""
+    aside = [live for live in runs if not live.run.archived]
+    if aside:
+        _ask(app, aside, "archive", "archived")
+    elif runs:
+        _ask(app, runs, "archive", "taken back", archived=False)
+
+
 def remove(app: SciMLApp, runs: Sequence[LiveRun]) -> None:
     """Forgets runs that are not active, after a question; all or none."""
     live = _only(app, runs, frozenset(Status) - ACTIVE, "remove")
@@ -141,25 +150,26 @@ def _names(runs: Sequence[LiveRun]) -> list[str]:
     return [f"{live.run.id}  {live.run.label}  seed {live.run.spec.seed}" for live in runs]
 
 
-def _ask(app: SciMLApp, runs: Sequence[LiveRun], verb: str, done: str) -> None:
+def _ask(app: SciMLApp, runs: Sequence[LiveRun], verb: str, done: str, **how: Any) -> None:
+    """verb: what the client is asked to do with each, and how. done: what is said of those that it did so with."""
     from engine.errors import ScimlError
 
     client, feed = app.client, app.feed
     if client is None or feed is None:
         return
-    act: Callable[[str], object] = getattr(client, verb)
+    act: Callable[..., object] = getattr(client, verb)
 
     def work() -> None:
         asked, problems = [], []
         for live in runs:
             try:
-                act(live.run.id)
+                act(live.run.id, **how)
                 asked.append(live.run.id)
             except ScimlError as error:
                 problems.append(str(error))
         feed.look()
         if asked:
-            app.call_from_thread(app.notify, f"{', '.join(asked)} {done}", timeout=3, markup=False)
+            app.call_from_thread(app.notify, f"{listed(asked)} {done}", timeout=3, markup=False)
         for problem in problems[:3]:
             app.call_from_thread(app.notify, shown(problem), severity="error", timeout=8, markup=False)
 

@@ -26,6 +26,7 @@ from tui.widgets.run_table import RunTable
 
 _EMPTY = "no runs yet\npress n to submit the first ones\nor run  sciml-tui demo  for the two comparisons"
 _NONE_MATCH = "no run matches this filter\npress / to change it, esc to clear it"
+_ALL_ARCHIVED = "all runs are archived\npress / and type archived=true to see them"
 _READING = "reading the store"
 _FIRST_TASK = "pinn"
 """What the form for new runs opens on where there is no run yet; it shows another if there is no such task."""
@@ -100,18 +101,23 @@ class RunsScreen(FeedScreen):
             self._draw()
 
     def _lets_through(self, live: LiveRun) -> bool:
+        if live.run.archived and "archived" not in self._filter.columns:
+            return False
         return not self._filter or self._filter.matches(live.row())
 
     def _said(self) -> None:
         library = self.sciml.library
         if library.complete:
-            self.table.set_empty(_NONE_MATCH if library.runs else _EMPTY)
+            self.table.set_empty(_NONE_MATCH if self._filter else _ALL_ARCHIVED if library.runs else _EMPTY)
         if len(self.table):
             self._slips = []
         if problems := [*self._filter.misfits, *self._slips]:
             self.query_one(FilterBar).set_problem("; ".join(problems))
         else:
-            self.query_one(FilterBar).set_count(len(self.table), len(library.runs), marked=len(self.table.marks))
+            aside = 0 if "archived" in self._filter.columns else len(library.archived)
+            self.query_one(FilterBar).set_count(
+                len(self.table), len(library.runs) - aside, marked=len(self.table.marks)
+            )
 
     def _tick(self) -> None:
         """The elapsed time of active runs in view goes on."""
@@ -215,6 +221,10 @@ class RunsScreen(FeedScreen):
 
     def action_remove(self) -> None:
         steering.remove(self.sciml, self._chosen())
+
+    def action_archive(self) -> None:
+        steering.archive(self.sciml, self._chosen())
+        self.table.set_marks([])
 
     def action_compare(self) -> None:
         if not self.table.marks and self.table.cursor is not None:

@@ -85,7 +85,7 @@ def archive(
     undo: Annotated[bool, typer.Option("--undo", help="Take them back.")] = False,
     json: Json = False,
 ) -> None:
-    """Put runs aside. `ls` and `export` leave them out unless asked with --all."""
+    """Put runs aside. Lists and `export` leave them out unless asked with --all, or by the filter archived=true."""
     session: Session = ctx.obj
     _each(session, runs, partial(session.writer.archive, archived=not undo), json)
 

@@ -12,7 +12,7 @@ import typer
 
 from engine.errors import RequestError
 from engine.exporters import FORMATS, exporter
-from engine.filters import row
+from engine.filters import in_view, row
 from engine.tables import JUDGED, THRESHOLD, grouped, runs_table
 from tui.exports import averaged, columns_for, origin, write
 from tui.render import hint, say
@@ -51,7 +51,7 @@ def export(
     if not threshold > 0:
         raise RequestError(f"threshold: required a number above 0, got {threshold:g}")
     found = session.client.runs(filter)
-    runs = [run for run in found if all or not run.archived]
+    runs = in_view(found, filter, all=all)
     rows = [row(run, now) for run in runs]
     if not rows and (filter or found):
         hint(none_shown(session, filter, archived=len(found)))

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from engine.filters import parse, row
+from engine.filters import in_view, parse, row
 from engine.records import WAITING, Run, Status
 from tui.live import LiveRun
 from tui.render import Align, Text, emit, grid, hint, is_terminal, say, status, table_lines, terminal_width
@@ -44,7 +44,7 @@ def ls(
     """List runs."""
     session: Session = ctx.obj
     found = session.client.runs(filter)
-    runs = [run for run in found if all or not run.archived]
+    runs = in_view(found, filter, all=all)
     most = limit if limit is not None else MOST_LINES if is_terminal() and not json else 0
     chosen = runs[-most:] if most else runs
     now = time.time()

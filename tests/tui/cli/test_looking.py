@@ -313,3 +313,5 @@ def test_runs_that_are_archived_are_said_to_be_left_out(call, home):
     call("archive", "r0001", home=home)
     assert "1 archived run left out (--all)" in call("ls", "--filter", "id=r0001", home=home).err
     assert call("ls", "--filter", "id=r0001", "--all", "-q", home=home).lines == ["r0001"]
+    assert call("ls", "--filter", "archived=true", "-q", home=home).lines == ["r0001"]
+    assert "r0001" not in call("ls", "--filter", "archived=false", "-q", home=home).lines

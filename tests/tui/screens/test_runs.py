@@ -211,6 +211,27 @@ async def test_a_marked_run_that_a_filter_comes_to_hide_stays_marked_and_is_coun
             assert app.library.marks == tuple(run.id for run in waiting[:2])
 
 
+async def test_archived_runs_are_left_out_until_the_filter_asks_for_them(
+    make_app: Make, until: Until, furnished: Home
+) -> None:
+    with Client(furnished) as client:
+        client.archive("r000e")
+    app = make_app(marked=("r0002", "r0003"))
+    async with app.run_test(size=(140, 40)) as pilot:
+        bar = app.screen.query_one(FilterBar)
+        await until(pilot, lambda: (len(table(app)), bar._said) == (13, "13 runs, 2 marked"))
+        await pilot.press("A")
+        await until(pilot, lambda: (len(table(app)), bar._said) == (11, "11 runs"))
+        assert app.library.counts.total() == 11
+        bar.set_value("archived=true")
+        await until(pilot, lambda: bar._said == "3 of 14 runs")
+        await until(pilot, lambda: app.library.archived == {"r0002", "r0003", "r000e"})
+        table(app).set_marks(["r0002", "r0003"])
+        await pilot.press("A")
+        await until(pilot, lambda: bar._said == "1 of 14 runs")
+        assert app.library.counts.total() == 13
+
+
 async def test_marked_runs_are_removed_after_a_question(make_app: Make, until: Until, furnished: Home) -> None:
     app = make_app(marked=("r0002", "r0003"))
     async with app.run_test(size=(120, 40)) as pilot:
