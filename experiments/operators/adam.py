@@ -29,13 +29,12 @@ class Adam:
         self._parameters, self._weight_decay, self._rates = parameters, weight_decay, rates or {}
         self.first = {name: torch.zeros_like(tensor, requires_grad=False) for name, tensor in parameters.items()}
         self.second = {name: torch.zeros_like(tensor, requires_grad=False) for name, tensor in parameters.items()}
-        self._steps = [torch.zeros((), device=tensor.device) for tensor in parameters.values()]
+        self._count = torch.zeros((), device=next(iter(parameters.values())).device)
 
     @torch.no_grad()
     def step(self, number: int, lr: float) -> None:
         """The step `number`, counted from 1."""
-        for counter in self._steps:
-            counter.fill_(number)
+        self._count.fill_(number)
         before = {name: self._parameters[name].clone() for name in self._rates}
         torch.ops.aten._fused_adamw_(
             list(self._parameters.values()),
@@ -43,7 +42,7 @@ class Adam:
             list(self.first.values()),
             list(self.second.values()),
             [],
-            self._steps,
+            [self._count] * len(self._parameters),
             lr=lr,
             beta1=BETA1,
             beta2=BETA2,

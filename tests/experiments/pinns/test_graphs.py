@@ -105,6 +105,22 @@ def test_what_cannot_be_captured_is_launched(
     assert all(torch.equal(other.gradient, first.gradient) for other in others)
 
 
+@pytest.mark.parametrize(
+    ("error", "again"), [(torch.OutOfMemoryError("CUDA out of memory"), True), (RuntimeError("not permitted"), False)]
+)
+def test_after_a_fault_that_is_not_of_memory_nothing_is_captured(
+    error: RuntimeError, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(function: graphs.Function, given: torch.Tensor) -> Any:
+        raise error
+
+    monkeypatch.setattr(graphs, "_capture", fails)
+    monkeypatch.setattr(graphs, "_faults", [])
+    with pytest.warns(UserWarning, match="no CUDA graph"):
+        assert graphs.captured(lambda flat: (flat, flat), torch.zeros(1)) is None
+    assert graphs.are_possible(torch.device("cuda")) is again
+
+
 def test_a_cpu_launches() -> None:
     assert not graphs.are_possible(torch.device("cpu"))
 
