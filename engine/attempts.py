@@ -155,13 +155,13 @@ def ending(raised: BaseException, log: TextIO | None = None) -> tuple[str, str]:
         return "diverged", str(raised)
     if isinstance(raised, KeyboardInterrupt):
         return "stopped", "interrupted"
-    if _is_out_of_memory(raised):
-        return "failed", (
-            f"out of memory: {_first_line(raised)}; lower the number of points or samples, the batch or the size of "
-            "the model, or run it where there is more"
-        )
     if isinstance(raised, ScimlError):
         return "failed", str(raised)
+    if _is_out_of_memory(raised):
+        return "failed", (
+            f"out of memory: {_beginning(raised)}; lower the number of points or samples, the batch or the size of "
+            "the model, or run it where there is more"
+        )
     if isinstance(raised, OSError) and isinstance(full := store_error(raised, raised.filename or "a file"), StoreFull):
         return "failed", str(full)
     with suppress(OSError):
@@ -174,8 +174,10 @@ def _is_out_of_memory(raised: BaseException) -> bool:
     return bool(names & {"MemoryError", "OutOfMemoryError"}) or any(words in str(raised) for words in _NO_MEMORY)
 
 
-def _first_line(raised: BaseException) -> str:
-    return (str(raised).strip().splitlines() or [type(raised).__name__])[0]
+def _beginning(raised: BaseException) -> str:
+    """What memory was asked for and what there is: torch goes on, in one line, with how it came to that."""
+    line = (str(raised).strip().splitlines() or [type(raised).__name__])[0]
+    return ". ".join(line.split(". ")[:3]).rstrip(".")
 
 
 def _reserve(path: Path) -> None:

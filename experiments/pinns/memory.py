@@ -28,7 +28,8 @@ def enough_memory() -> Iterator[None]:
 
 
 def _said(error: BaseException) -> TaskError:
-    got = (str(error).strip().splitlines() or ["none left"])[0]
+    line = (str(error).strip().splitlines() or ["none left"])[0]
+    got = ". ".join(line.split(". ")[:3])  # how it came to that follows, in the same line
     hint = (
         "lower points, model.width or model.depth, or optimizer.history; ssbfgs and ssbroyden need the square of the "
         "parameters, optimizer=lbfgs does not"

@@ -31,6 +31,18 @@ def test_torchs_out_of_memory_is_known_by_its_name_and_its_words() -> None:
         assert "\n" not in message
 
 
+def test_what_a_gpu_lacks_is_said_in_short_and_once() -> None:
+    told = (
+        "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which 3.20 GiB is "
+        "free. Process 7 has 75.90 GiB memory in use. Of the allocated memory 60.00 GiB is allocated by PyTorch, and "
+        "1.00 GiB is reserved by PyTorch but unallocated."
+    )
+    _, message = attempts.ending(RuntimeError(told))
+    assert "which 3.20 GiB is free; lower the number of points" in message
+    own = TaskError(f"out of memory: required what this run allocates, got {told} (lower points)")
+    assert attempts.ending(own) == ("failed", str(own))
+
+
 def test_the_end_of_a_run_is_told_though_its_gpu_answers_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
