@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -141,6 +142,8 @@ class SciMLApp(TypeAhead):
         from tui.feed import Feed
 
         _start_tasks_in_turn()
+        if not self.is_headless:  # a terminal in which it was told to end is left as it was found
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.feed = Feed(self._open_client, self.post_message)
         self.feed.start()
 

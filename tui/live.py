@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from engine import filters
-from engine.records import ACTIVE, Run
+from engine.records import ACTIVE, WAITING, Run
 
 TREND = 64
 """Points of the trend line that are kept."""
@@ -44,6 +44,10 @@ class LiveRun(NamedTuple):
     @property
     def active(self) -> bool:
         return self.run.status in ACTIVE
+
+    @property
+    def waits(self) -> bool:
+        return self.run.status in WAITING
 
     @property
     def seconds(self) -> float | None:

@@ -44,9 +44,13 @@ def run_plot(
     *,
     title: str = "",
     live: bool = False,
+    waits: bool = False,
     x_title: str = "iteration",
 ) -> Plot:
-    """Columns of one run over its steps, with its stages; quantities that it has not are left out."""
+    """Columns of one run over its steps, with its stages; quantities that it has not are left out.
+
+    waits: the run has not begun, which is said where there is nothing to draw.
+    """
     colours = palette.SERIES
     series = tuple(
         Series(WORDS.get(name, name), *_known(columns, name), colour=colours[i % len(colours)], key=name)
@@ -60,7 +64,7 @@ def run_plot(
         y=Axis(log=True),
         stages=stage_marks(stages),
         live=live,
-        empty=STREAMING if live else "this run reported no points",
+        empty=STREAMING if live else "this run has not begun" if waits else "this run reported no points",
     )
 
 

@@ -41,6 +41,7 @@ def test_points_without_a_value_are_left_out_of_a_curve() -> None:
 
 def test_one_stage_needs_no_mark() -> None:
     assert run_plot({}, [{"name": "β=30", "step": 0}], ()).stages == ()
+    assert run_plot({}, [], (), waits=True).empty == "this run has not begun"
     two = run_plot({}, [{"name": "β=5", "step": 0}, {"name": "β=10", "step": 7}], ()).stages
     assert [(stage.x, stage.label) for stage in two] == [(0.0, "β=5"), (7.0, "β=10")]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from engine import scheduler
@@ -35,10 +36,21 @@ def until(holds: Callable[[], Any], seconds: float = 100) -> Any:
 class Terminal:
     """The app in a tmux server of its own."""
 
-    def __init__(self, home: Home, name: str) -> None:
+    def __init__(self, home: Home, name: str, *command: str) -> None:
         self._name = name
         environment = {**os.environ, "SCIML_TUI_HOME": str(home.folder), "OMP_NUM_THREADS": "1", "LANG": "C.UTF-8"}
-        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", str(PROGRAM), env=environment)
+        self._tmux(
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            "120",
+            "-y",
+            "40",
+            *(command or (str(PROGRAM),)),
+            env=environment,
+        )
 
     def _tmux(self, *words: str, **more: Any) -> str:
         done = subprocess.run(
@@ -53,6 +65,10 @@ class Terminal:
     def text(self) -> str:
         return self._tmux("capture-pane", "-p")
 
+    def ask(self, what: str) -> str:
+        """What tmux knows of its terminal."""
+        return self._tmux("display", "-p", what).strip()
+
     def shows(self, *words: str) -> str:
         """Waits until all of these are on the screen."""
         return until(lambda: (text := self.text) and all(word in text for word in words) and text)
@@ -66,8 +82,8 @@ def open_app(tmp_path: Path) -> Iterator[Callable[[], Terminal]]:
     home = Home(tmp_path / "home").create()
     opened: list[Terminal] = []
 
-    def open_one() -> Terminal:
-        opened.append(Terminal(home, f"sciml-{os.getpid()}-{len(opened)}"))
+    def open_one(*command: str) -> Terminal:
+        opened.append(Terminal(home, f"sciml-{os.getpid()}-{len(opened)}", *command))
         return opened[-1]
 
     yield open_one
@@ -120,3 +136,14 @@ def test_a_run_launched_from_the_keyboard_survives_its_terminal_and_is_stopped_f
         until(lambda: client.run("r0002").status in ENDED)
         assert (client.run("r0002").status, client.run("r0002").reason) == (Status.STOPPED, "stopped by request")
         second.press("q")
+
+
+def test_a_terminal_in_which_the_app_is_told_to_end_is_left_as_it_was_found(
+    open_app: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    terminal = open_app("sh", "-c", f"echo $$ > {tmp_path}/pid; {PROGRAM}; echo left with $?; sleep 100")
+    terminal.shows("press n")
+    [app] = psutil.Process(int((tmp_path / "pid").read_text())).children()
+    app.terminate()
+    terminal.shows("left with 0")
+    assert terminal.ask("#{alternate_on} #{mouse_any_flag}") == "0 0"

@@ -159,7 +159,8 @@ class RunScreen(FeedScreen):
         if live is None or report is None:
             return
         stages = report.stages
-        self.query_one(Chart).plot(run_plot(report.columns, stages, QUANTITIES, live=live.active))
+        plot = run_plot(report.columns, stages, QUANTITIES, live=live.active, waits=live.waits)
+        self.query_one(Chart).plot(plot)
         self._fill("stage-lines", list(_stages(stages, live)))
         self._draw_fields(report)
 

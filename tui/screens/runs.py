@@ -186,7 +186,7 @@ class RunsScreen(FeedScreen):
             self.query_one(Chart).plot(Plot(empty=""), fresh=True)
             return
         report = feed.report(live.run.id)
-        plot = run_plot(report.columns, report.stages, _QUANTITIES, live=live.active)
+        plot = run_plot(report.columns, report.stages, _QUANTITIES, live=live.active, waits=live.waits)
         self.query_one(Chart).plot(plot, fresh=fresh)
 
     # what keys do
