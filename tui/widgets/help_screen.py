@@ -57,9 +57,9 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(Static).update(self._text(width))
 
     def scopes(self) -> list[str]:
-        """Scopes of the keys that somebody below declares."""
+        """Scopes of the keys that somebody below declares; the app's do not reach through a dialog."""
         below = self.app.screen_stack[-2] if len(self.app.screen_stack) > 1 else None
-        nodes = [*([below, *below.query("*")] if below else []), self.app]
+        nodes = [*([below, *below.query("*")] if below else []), *([] if below and below.is_modal else [self.app])]
         declared = (self.keymap.get(binding.id) for node in nodes for _, binding in node._bindings)
         return list(dict.fromkeys(row.scope for row in declared if row is not None))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from textual.app import App, ComposeResult
+from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.keymap import KEYMAP
@@ -54,3 +55,17 @@ async def test_help_closes_with_the_key_that_opened_it_and_with_escape() -> None
             assert isinstance(app.screen, HelpScreen)
             await pilot.press(key)
             assert not isinstance(app.screen, HelpScreen)
+
+
+class Dialog(ModalScreen[None]):
+    BINDINGS = KEYMAP.bindings("launch")
+
+
+async def test_help_over_a_dialog_leaves_out_the_keys_of_the_app_that_do_not_reach_it() -> None:
+    app = Helped()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.push_screen(Dialog())
+        await pilot.pause()
+        app.push_screen(HelpScreen())
+        await pilot.pause()
+        assert "submit" in text(app) and "quit" not in text(app) and "Datasets" not in text(app)
