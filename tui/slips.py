@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.filters import Filter, fits_number
@@ -15,48 +15,67 @@ _INSTEAD = {
     **dict.fromkeys(("not", "!"), "seed!=1 is all others"),
 }
 """What is written where other languages have these words."""
-Rows = Sequence[Mapping[str, Any]]
 
 
-def slips(found: Filter, rows: Rows, noun: str = "run") -> list[str]:
-    """Which of its columns and statuses there are none of, and where it compares a number with what is none.
-
-    rows: all that it was to choose from, flat. noun: what one of them is.
+class Slips:
+    """What is mistaken about a filter, by all rows that it was to choose from, flat. They are taken one by one, so that
+    of very many each can wait its turn.
     """
-    columns = {key for each in rows for key in each}
-    return [
-        *(
-            f"{value} is looked for as a word: all terms hold, {_INSTEAD[value.casefold()]}"
-            for term in found.terms
-            if not term.column
-            for value in term.values
-            if value.casefold() in _INSTEAD
-        ),
-        *(_absent(f"no {noun} has", column, columns) for column in found.columns if not _is_there(column, rows)),
-        *(
-            _absent("no status is called", value, Status)
-            for term in found.terms
-            if (term.column, term.operator) == ("status", "=")
-            for value in term.values
-            if value.casefold() not in set(Status)
-        ),
-        *(
-            f"{term.column} is a number, not {value}"
-            for term in found.terms
-            if "~" not in term.operator and _is_number(term.column, rows)
-            for value in term.values
-            if not fits_number(value)
-        ),
-    ]
+
+    def __init__(self, found: Filter) -> None:
+        self._filter = found
+        self._columns: set[str] = set()
+        self._kinds: dict[str, set[bool]] = {column: set() for column in found.columns}
+        """Of each column of the filter that there is, whether what it holds is a number."""
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        self._columns.update(row)
+        for column, kinds in self._kinds.items():
+            value = row.get(column)
+            if value is not None:
+                kinds.add(isinstance(value, int | float) and not isinstance(value, bool))
+
+    def said(self, noun: str = "run") -> list[str]:
+        """Which of its columns and statuses there are none of, and where it compares a number with what is none. noun:
+        what one of the rows is.
+        """
+        found = self._filter
+        return [
+            *(
+                f"{value} is looked for as a word: all terms hold, {_INSTEAD[value.casefold()]}"
+                for term in found.terms
+                if not term.column
+                for value in term.values
+                if value.casefold() in _INSTEAD
+            ),
+            *(
+                _absent(f"no {noun} has", column, self._columns)
+                for column, kinds in self._kinds.items()
+                if not kinds and column not in self._columns
+            ),
+            *(
+                _absent("no status is called", value, Status)
+                for term in found.terms
+                if (term.column, term.operator) == ("status", "=")
+                for value in term.values
+                if value.casefold() not in set(Status)
+            ),
+            *(
+                f"{term.column} is a number, not {value}"
+                for term in found.terms
+                if "~" not in term.operator and self._kinds.get(term.column) == {True}
+                for value in term.values
+                if not fits_number(value)
+            ),
+        ]
 
 
-def _is_there(column: str, rows: Rows) -> bool:
-    return any(column in each or each.get(column) is not None for each in rows)
-
-
-def _is_number(column: str, rows: Rows) -> bool:
-    held = [value for each in rows if column and (value := each.get(column)) is not None]
-    return bool(held) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in held)
+def slips(found: Filter, rows: Iterable[Mapping[str, Any]], noun: str = "run") -> list[str]:
+    """As `Slips` says it of these rows."""
+    made = Slips(found)
+    for row in rows:
+        made.take(row)
+    return made.said(noun)
 
 
 def _absent(what: str, word: str, known: Iterable[str]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -32,7 +33,20 @@ _FIRST_TASK = "pinn"
 """What the form for new runs opens on where there is no run yet; it shows another if there is no such task."""
 _REST = 0.12
 """Seconds that the cursor must rest on a run before its curves are read."""
+AT_ONCE = 1000
+"""Runs that a filter is held against before keys and messages have their turn: of each it is some microseconds."""
 _QUANTITIES = ("loss", "rel_l2", "validation_rel_l2")
+
+
+_SEARCH = "search"
+
+
+async def _in_turns(runs: Iterable[str]) -> AsyncIterator[list[str]]:
+    """A portion at a time, with a turn for everything else after each."""
+    listed = list(runs)
+    for start in range(0, len(listed), AT_ONCE):
+        yield listed[start : start + AT_ONCE]
+        await asyncio.sleep(0)
 
 
 class RunsScreen(FeedScreen):
@@ -75,10 +89,48 @@ class RunsScreen(FeedScreen):
 
     def refresh_all(self) -> None:
         runs = self.sciml.library.runs
-        self.table.set_rows({run: live for run, live in reversed(runs.items()) if self._lets_through(live)})
+        self.workers.cancel_group(self, _SEARCH)
+        if self._filter and len(runs) > AT_ONCE:
+            self.run_worker(self._search(), group=_SEARCH)
+            return
+        self._list({run: live for run, live in reversed(runs.items()) if self._lets_through(live)})
+        if self._is_to_be_explained():
+            from tui.slips import slips
+
+            self._explain(slips(self._filter, (live.row() for live in runs.values())))
+
+    async def _search(self) -> None:
+        """As `refresh_all`, of very many runs: portion by portion. Another letter cancels it."""
+        runs = self.sciml.library.runs
+        seen, passed = dict(runs), set[str]()
+        async for portion in _in_turns(seen):
+            passed.update(run for run in portion if self._lets_through(seen[run]))
+
+        def is_shown(run: str, live: LiveRun) -> bool:
+            return run in passed if live is seen.get(run) else self._lets_through(live)  # it came or changed meanwhile
+
+        self._list({run: live for run, live in reversed(runs.items()) if is_shown(run, live)})
+        if self._is_to_be_explained():
+            from tui.slips import Slips
+
+            slips = Slips(self._filter)
+            async for portion in _in_turns(seen):
+                for run in portion:
+                    slips.take(seen[run].row())
+            self._explain(slips.said())
+
+    def _list(self, rows: dict[str, LiveRun]) -> None:
+        self.table.set_rows(rows)
         self.table.set_marks(self.sciml.library.marks)
         self._said()
         self._came_to(self.table.cursor)
+
+    def _is_to_be_explained(self) -> bool:
+        return not len(self.table) and bool(self._filter)
+
+    def _explain(self, slips: list[str]) -> None:
+        self._slips = slips
+        self._said()
 
     def changed(self, message: FeedMessage) -> None:
         if isinstance(message, RunsChanged):
@@ -132,11 +184,6 @@ class RunsScreen(FeedScreen):
     def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
         self._filter, self._slips = filters.parse(message.value, lenient=True), []
         self.refresh_all()
-        if not len(self.table) and self._filter.columns:
-            from tui.slips import slips
-
-            self._slips = slips(self._filter, [live.row() for live in self.sciml.library.runs.values()])
-            self._said()
 
     def on_filter_bar_left(self, message: FilterBar.Left) -> None:
         self.table.focus()

@@ -20,6 +20,7 @@ from engine.store.catalog import Catalog
 from tui import steering
 from tui.app import SciMLApp
 from tui.raster.spec import Plot
+from tui.screens import runs as runs_screen
 from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart
 from tui.widgets.confirm import Confirm
@@ -48,6 +49,13 @@ async def test_the_list_shows_every_run_newest_first(make_app: Make, until: Unti
         assert table(app).keys[-1] == "r0001"
 
 
+@pytest.fixture(params=[runs_screen.AT_ONCE, 3])
+def portions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs are looked at at once, and as many thousands are: portion by portion."""
+    monkeypatch.setattr(runs_screen, "AT_ONCE", request.param)
+
+
+@pytest.mark.usefixtures("portions")
 async def test_a_filter_narrows_the_list_as_one_types_and_escape_brings_it_back(make_app: Make, until: Until) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -70,6 +78,7 @@ async def test_a_filter_that_was_kept_goes_with_escape_from_the_list(make_app: M
         await until(pilot, lambda: len(table) == 14)
 
 
+@pytest.mark.usefixtures("portions")
 async def test_a_term_that_no_column_can_hold_is_told_and_left_out(make_app: Make, until: Until) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -84,6 +93,7 @@ async def test_a_term_that_no_column_can_hold_is_told_and_left_out(make_app: Mak
             await until(pilot, lambda shown=shown, said=said: (len(table(app)), bar._said) == (shown, said))
 
 
+@pytest.mark.usefixtures("portions")
 async def test_a_filter_that_is_mistaken_says_why_it_lets_nothing_through(
     make_app: Make, until: Until, furnished: Home
 ) -> None:
