@@ -163,3 +163,4 @@ def test_a_graph_of_a_batch_gives_what_each_gets_alone(
             expected = function(point)
             assert found.loss == pytest.approx(expected.loss, rel=1e-12)
             assert float((found.gradient - expected.gradient).norm() / expected.gradient.norm()) < 1e-12
+    assert batch._replayed is not None

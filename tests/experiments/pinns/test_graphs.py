@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from experiments.pinns import graphs
+from experiments.pinns.batched import Batch, Part
 from experiments.pinns.configuration import SYSTEM
 from experiments.pinns.objective import CAPTURED_AFTER, Automatic, Fused, objective
 
@@ -75,6 +76,28 @@ def test_what_is_replayed_is_what_was_launched(
     assert there.captured == 2
 
 
+@pytest.mark.parametrize(("factorised", "with_slopes"), [(True, True), (False, False)])
+def test_what_is_differentiated_and_what_is_factorised_is_replayed_as_well(
+    factorised: bool, with_slopes: bool, network_of: Make, weights_of: Make, problem_of: Make, gpu: Make
+) -> None:
+    """A residual whose slopes are not given, and weights that are products."""
+    system = SYSTEMS["burgers"] if with_slopes else msgspec.structs.replace(SYSTEMS["burgers"], slopes=None)
+    network = network_of(factorised=factorised)
+    problem, flat = problem_of(system, system.coefficients()), weights_of(network)
+    with gpu() as there:
+        far = network._replace(device=torch.device(there.name))
+        functions = [objective(far, problem)]
+        if not factorised:
+            functions.append(lambda point, batch=Batch([Part(far, problem)] * 2): batch([point, point])[1])
+        for function in functions:
+            for i in range(4):
+                ours = function((flat * (1 + i / 100)).to(there.name))
+                theirs = objective(network, problem)(flat * (1 + i / 100))
+                assert ours.loss == pytest.approx(theirs.loss, rel=1e-13)
+                assert float((ours.gradient.cpu() - theirs.gradient).norm() / theirs.gradient.norm()) < 1e-13
+    assert there.captured == len(functions)
+
+
 def test_a_function_gives_its_memory_back_at_once(network_of: Make, weights_of: Make, problem_of: Make) -> None:
     """And does not wait for the garbage collector, which knows nothing of a GPU's memory."""
     system, network = SYSTEMS["convection"], network_of()
@@ -127,11 +150,12 @@ def test_a_cpu_launches() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("with_slopes", [True, False])
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_graph_gives_what_automatic_differentiation_gives(
-    name: str, network_of: Make, weights_of: Make, problem_of: Make
+    name: str, with_slopes: bool, network_of: Make, weights_of: Make, problem_of: Make
 ) -> None:
-    system = SYSTEMS[name]
+    system = SYSTEMS[name] if with_slopes else msgspec.structs.replace(SYSTEMS[name], slopes=None)
     network = network_of(axes=len(system.axes))._replace(device=torch.device("cuda"))
     problem, flat = problem_of(system, system.coefficients()), weights_of(network)
     function, slow = objective(network, problem), Automatic(network, problem)
@@ -140,6 +164,7 @@ def test_a_graph_gives_what_automatic_differentiation_gives(
         ours, theirs = function(point), slow(point)
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-12)
         assert float((ours.gradient - theirs.gradient).norm() / theirs.gradient.norm()) < 1e-12
+    assert isinstance(function, Fused) and function._replayed is not None
 
 
 @pytest.mark.gpu

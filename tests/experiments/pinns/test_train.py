@@ -354,6 +354,19 @@ def test_single_precision_runs_in_single_precision(run: Run) -> None:
     assert recorder.figures["rel_l2"] < recorder.points[0][1]["rel_l2"]
 
 
+@pytest.mark.parametrize("optimizer", configuration.OPTIMIZER.components()[0])
+def test_a_run_goes_on_on_another_device(run: Run, gpu: Callable[..., Any], optimizer: str) -> None:
+    """With a GPU pretended, whose kernels are those of the CPU: to the same weights, there and back."""
+    params = {"system": "reaction", "rho": 1.0, "optimizer": optimizer, "optimizer.closures": 14}
+    whole = run(params)
+    expected, first = weights(whole), run(params, stop_at=2).checkpoints[-1][1]
+    with gpu() as there:
+        second = run(params, device=there.name, state=first, stop_at=4).checkpoints[-1][1]
+    resumed = run(params, state=second)
+    np.testing.assert_array_equal(weights(resumed), expected)
+    assert resumed.figures["rel_l2"] == whole.figures["rel_l2"]
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("optimizer", ["ssbfgs", "lbfgs"])
