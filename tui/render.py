@@ -80,6 +80,15 @@ def say(line: str = "") -> None:
     sys.stdout.write(line + "\n")
 
 
+def put(text: str | bytes) -> None:
+    """What programs read, on stdout: UTF-8 whatever the locale, that nothing be lost; a terminal gets what it shows."""
+    if isinstance(text, str) and is_terminal():
+        sys.stdout.write(text)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode() if isinstance(text, str) else text)
+
+
 def hint(line: str) -> None:
     """A line beside the result, on stderr: never in the way of a pipe."""
     sys.stdout.flush()
@@ -104,7 +113,7 @@ def output_aside() -> AbstractContextManager[TextIO]:
 def emit(value: Any, *, compact: bool = False) -> None:
     """JSON on stdout, strict: NaN and infinity are null. Compact: on one line, for long columns of numbers."""
     text = msgspec.json.encode(value)
-    say((text if compact else msgspec.json.format(text, indent=2)).decode())
+    put((text if compact else msgspec.json.format(text, indent=2)).decode() + "\n")
 
 
 def paint(text: Text) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,7 @@ from engine.exporters import FORMATS, exporter
 from engine.filters import in_view, row
 from engine.tables import JUDGED, THRESHOLD, grouped, runs_table
 from tui.exports import averaged, columns_for, origin, write
-from tui.render import hint, say
+from tui.render import hint, put
 from tui.session import Session
 from tui.verbs.listing import none_shown
 from tui.verbs.options import Columns, Filter, split
@@ -62,10 +61,7 @@ def export(
     table = msgspec.structs.replace(table, meta=origin(filter, len(rows)))
     text = made_by.render(table)
     if output is None:
-        if isinstance(text, bytes):
-            sys.stdout.buffer.write(text)
-        else:
-            say(text.rstrip("\n"))
+        put(text if isinstance(text, bytes) else text.rstrip("\n") + "\n")
         return
     write(output, text, force=force)
     hint(f"{output}: {len(table.rows)} rows from {len(rows)} runs")

@@ -12,7 +12,7 @@ import typer
 from engine.errors import RequestError, UnknownName
 from engine.exporters import export
 from engine.tables import Column, Table
-from tui.render import Align, Text, emit, figure, grid, hint, say
+from tui.render import Align, Text, emit, figure, grid, hint, put, say
 from tui.session import PROGRAM, Session
 from tui.text import number, shown
 from tui.verbs.options import Json, OneRun, split
@@ -65,7 +65,7 @@ def metrics(
     stream = session.client.stream(found.id)
     keys = chosen(stream, split(columns))
     if csv:
-        sys.stdout.write(str(export(points(stream, keys), "csv")))
+        put(export(points(stream, keys), "csv"))
     elif json:
         curves = {key: stream.columns[key].tolist() for key in keys}
         if "step" in curves:

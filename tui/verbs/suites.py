@@ -13,7 +13,7 @@ import typer
 from engine.api import SCALES, Suite
 from engine.errors import RequestError, UnknownName
 from tui.exports import made_by, write
-from tui.render import Align, definitions, emit, grid, hint, is_for_app, say, table_lines, terminal_width
+from tui.render import Align, definitions, emit, grid, hint, is_for_app, put, say, table_lines, terminal_width
 from tui.session import Session
 from tui.text import clock, shown
 from tui.verbs.export import Force, Format, format_of
@@ -136,7 +136,7 @@ def report(
     if format or output:
         text = rendered(tables, format or format_of(output))
         if output is None:
-            sys.stdout.write(text)
+            put(text)
         else:
             write(output, text, force=force)
     elif json:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 
 import pytest
+
+from engine.client import Client
 
 
 def test_csv_has_every_column_at_full_precision(call, home):
@@ -58,3 +63,12 @@ def test_a_file_that_cannot_be_is_refused(name, call, home, tmp_path):
 
 def test_the_export_of_no_runs_is_an_empty_table(call, empty):
     assert call("export", "--format", "csv", "--columns", "id,seed", home=empty).lines == ["id,seed"]
+
+
+def test_what_programs_read_is_utf8_whatever_the_locale(home):
+    with Client(home) as client:
+        client.note("r0001", "ρ=5")
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for words in (["export", "--format", "csv", "--columns", "note"], ["show", "r0001", "--json"]):
+        command = [sys.executable, "-m", "tui.cli", "--home", str(home), *words]
+        assert "ρ=5" in subprocess.run(command, capture_output=True, env=environment).stdout.decode()
