@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine.paths import Home
 from engine.recorder import Recorder
 from engine.schema import complete
 from experiments import device
@@ -68,7 +69,8 @@ def test_every_task_runs_on_the_cpu_instead(task: Any, params: dict[str, Any], t
 
 @pytest.fixture
 def command(tmp_path: Path) -> Iterator[Callable[..., list[dict[str, Any]]]]:
-    """Runs started by the command line in the background, as they ended."""
+    """Runs started by the command line in the background, as they ended; what tests hold of a GPU is no hindrance."""
+    Home(tmp_path / "home").create().config.write_text("gpu_busy_mb = 1e6\n")
     line = [sys.executable, "-P", "-m", "tui.cli", "--home", str(tmp_path / "home")]
 
     def ended(*words: str) -> list[dict[str, Any]]:
