@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 os.environ["DDE_BACKEND"] = "pytorch"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # where it sees a GPU, everything in the process is made there from then on
 
 import deepxde as dde
 import numpy as np
