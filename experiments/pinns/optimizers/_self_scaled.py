@@ -12,7 +12,7 @@ for PINNs: Urbán, Stefanou and Pons 2024, J. Comput. Phys. 523.) Time and memor
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.api import lazy_import
@@ -64,7 +64,9 @@ class SelfScaled(Descent):
         first = self._inverse is None
         ahead = gradient.clone() if self._inverse is None else self._inverse @ gradient
         hy = ahead - before
-        ys, yhy = float(y.dot(s)), float(y.dot(hy))
+        # in one copy to the host: on a GPU each waits for all that was launched before
+        products = [y.dot(s), y.dot(hy), s.dot(gradient), hy.dot(gradient), s.norm(), hy.norm()]
+        ys, yhy, sg, hyg, *norms = torch.stack(products).tolist()
         self._ahead = ahead
         if not (ys > 0 and yhy > 0 and math.isfinite(ys) and math.isfinite(yhy)):
             return
@@ -74,8 +76,7 @@ class SelfScaled(Descent):
         a, c, d = (1 + phi * h / tau) / ys, -phi / (ys * tau), (phi - 1) / (yhy * tau)
         if self._inverse is None:
             self._inverse = torch.eye(len(s), dtype=s.dtype, device=s.device)
-        _add_rank_two(self._inverse, 1 / tau, s, hy, a, c, d)
-        sg, hyg = float(s.dot(gradient)), float(hy.dot(gradient))
+        _add_rank_two(self._inverse, 1 / tau, (s, hy), norms, (a, c, d))
         self._ahead = (ahead / tau).add_(s, alpha=a * sg + c * hyg).add_(hy, alpha=c * sg + d * hyg)
 
     def state(self) -> dict[str, Any]:
@@ -90,13 +91,18 @@ class SelfScaled(Descent):
 
 
 def _add_rank_two(
-    matrix: torch.Tensor, scale: float, u: torch.Tensor, v: torch.Tensor, a: float, c: float, d: float
+    matrix: torch.Tensor,
+    scale: float,
+    vectors: tuple[torch.Tensor, torch.Tensor],
+    norms: Sequence[float],
+    form: tuple[float, float, float],
 ) -> None:
-    """matrix ← scale · matrix + a u uᵀ + c (u vᵀ + v uᵀ) + d v vᵀ, as two symmetric updates of rank one.
+    """matrix ← scale · matrix + a u uᵀ + c (u vᵀ + v uᵀ) + d v vᵀ, as two symmetric updates of rank one. vectors: u and
+    v, of these norms. form: a, c, d.
 
     They are the principal axes of the 2 x 2 form over the normalised u and v, so that either may be small.
     """
-    p, q = float(u.norm()), float(v.norm())
+    (u, v), (p, q), (a, c, d) = vectors, norms, form
     a, c, d = a * p * p, c * p * q, d * q * q
     angle = math.atan2(2 * c, a - d) / 2
     cos, sin = math.cos(angle), math.sin(angle)
