@@ -52,7 +52,7 @@ SPREAD = "± is the sample standard deviation (n - 1)"
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """A column of a table. `best`: the lowest value is worth marking, because the rows compare like with like."""
+    """A column of a table. `best`: its lowest value, or that of each row, is worth marking (`Table.across`)."""
 
     key: str
     header: str = ""
@@ -71,13 +71,17 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A table as data. `notes` are for its reader; `meta` says where it comes from (filter, date, version)."""
+    """A table as data. `notes` are for its reader; `meta` says where it comes from (filter, date, version).
+
+    across: columns are what is compared, on the problem of each row: the best of a row is marked, not that of a column.
+    """
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     meta: dict[str, str] = {}
+    across: bool = False
 
 
 _KNOWN = {
@@ -124,7 +128,7 @@ def grouped(
     columns = [titled(key, [key_values[i] for key_values in groups], True) for i, key in enumerate(by)]
     columns.append(Column(key="n", kind="integer"))
     for value in values:
-        columns += _value_columns(value, best=len(by) == 1)[: None if extremes else 1]
+        columns += _value_columns(value, best=_compared(groups))[: None if extremes else 1]
     if judges:
         columns.append(Column(key="succeeded", kind="rate"))
 
@@ -165,8 +169,9 @@ def pivot(
     groups = _groups(known, index, ordered)
     name = columns.rpartition(".")[2]
     made = [titled(key, [key_values[i] for key_values in groups], True) for i, key in enumerate(index)]
+    sideways = bool(across) and all(isinstance(at, str) for at in across)
     made += [
-        Column(key=f"{name}={_at(at)}", header=f"{name}={_at(at)}", kind="measure", best=len(index) == 1)
+        Column(key=f"{name}={_at(at)}", header=f"{name}={_at(at)}", kind="measure", best=sideways or _compared(groups))
         for at in across
     ]
     if threshold is not None:
@@ -184,7 +189,13 @@ def pivot(
         columns=tuple(made),
         rows=tuple((*key_values, *cells(members)) for key_values, members in groups.items()),
         notes=_notes(rows, [value], value, threshold),
+        across=sideways,
     )
+
+
+def _compared(groups: Iterable[tuple[Any, ...]]) -> bool:
+    """Whether groups are compared with each other: methods, which have names. By a number, one problem is harder."""
+    return all(len(keys) == 1 and isinstance(keys[0], str) for keys in groups)
 
 
 def suite_rows(state: SuiteState, prefix: str = "") -> list[dict[str, Any]]:
@@ -252,18 +263,15 @@ def flat(table: Table) -> tuple[list[str], list[list[Any]]]:
 
 
 def best_cells(table: Table) -> set[tuple[int, int]]:
-    """(row, column) of the lowest mean in each column marked `best`, where at least two rows have one."""
-    found = set()
-    for j, column in enumerate(table.columns):
-        means = {
-            i: cell.mean
-            for i, row in enumerate(table.rows)
-            if column.best and isinstance(cell := row[j], Measure) and cell.mean is not None
-        }
-        if len(means) > 1:
-            lowest = min(means.values())
-            found |= {(i, j) for i, mean in means.items() if mean == lowest}
-    return found
+    """(row, column) of the lowest mean of each line, where at least two have one: of columns marked `best`, or rows."""
+    lines: dict[int, dict[tuple[int, int], float]] = {}
+    for i, row in enumerate(table.rows):
+        for j, (cell, column) in enumerate(zip(row, table.columns, strict=True)):
+            if column.best and isinstance(cell, Measure) and cell.mean is not None:
+                lines.setdefault(i if table.across else j, {})[i, j] = cell.mean
+    return {
+        at for means in lines.values() for at, mean in means.items() if len(means) > 1 and mean == min(means.values())
+    }
 
 
 def _require(rows: Sequence[Row], keys: Iterable[str]) -> None:

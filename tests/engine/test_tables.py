@@ -139,6 +139,22 @@ def test_the_lowest_mean_of_a_column_is_best_where_rows_differ_in_one_key():
     assert best_cells(pivot(rows, ["mode", "id"], "samples", "rel_l2")) == set()
 
 
+def test_the_best_of_methods_side_by_side_is_that_of_a_row():
+    rows = [
+        *(run(mode="scratch", samples=n, rel_l2=0.8 / n) for n in (8, 32)),
+        *(run(mode="finetune", samples=n, rel_l2=0.2) for n in (8, 32)),
+    ]
+    table = pivot(rows, ["samples"], "mode", "rel_l2")
+    assert [column.key for column in table.columns[1:]] == ["mode=finetune", "mode=scratch"]
+    assert best_cells(table) == {(0, 2), (1, 2)}
+
+
+def test_no_problem_is_the_best_of_problems():
+    rows = [run(beta=beta, rel_l2=beta / 100, method="one") for beta in (1, 2)]
+    assert best_cells(grouped(rows, ["beta"])) == set()
+    assert best_cells(grouped([*rows, run(beta=1, rel_l2=0.5, method="two")], ["method"])) == {(0, 2)}
+
+
 def test_a_column_that_no_run_has_is_refused_with_those_that_exist():
     with pytest.raises(UnknownName, match=r"got nothing; there are id, status, strategy, seed, rel_l2"):
         runs_table(REACTION, ["id", "nothing"])

@@ -132,7 +132,11 @@ def report(
     if output is not None and not format and not output.suffix:
         _write_report(session, found, output, figures=figures, force=force)
         return
-    tables = tables_of(found)[slice(None) if table is None else slice(table - 1, table)]
+    tables = tables_of(found)
+    if table is not None:
+        if table > len(tables):
+            raise RequestError(f"table: required a number from 1 to {len(tables)}, got {table}")
+        tables = tables[table - 1 : table]
     if format or output:
         text = rendered(tables, format or format_of(output))
         if output is None:

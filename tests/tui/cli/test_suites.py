@@ -97,6 +97,12 @@ def test_a_table_without_runs_says_so(call, empty):
     assert (ended.code, ended.lines) == (0, ["", "ends", "  no run of it has ended yet"])
 
 
+def test_a_table_that_a_suite_has_not_is_a_wrong_request(call, empty):
+    ended = call("suite", "report", "pair", "--table", "99", home=empty)
+    assert ended.code == 2
+    assert "table: required a number from 1 to " in ended.err
+
+
 def test_ctrl_c_leaves_the_runs_going_and_says_how_to_end_them(call, busy, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
