@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,20 @@ def test_every_parameter_has_a_part_in_the_prediction(model: FieldModel, spec: A
     assert predicted.shape == (2, 16, 16)
     gradients = torch.autograd.grad(predicted.square().sum(), list(parameters.values()))
     assert all(torch.isfinite(gradient).all() and gradient.any() for gradient in gradients)
+
+
+def test_it_keeps_to_its_device(model: FieldModel, spec: Any, gpu: Callable[..., Any]) -> None:
+    """With a GPU pretended: a training step is that of a CPU, up to the order of sums."""
+    parameters, varying, constant = fresh(model, spec), torch.randn(2, 16, 16, 1), torch.randn(2, 3)
+    here = model.forward(spec, parameters, varying, constant)
+    expected = torch.autograd.grad(here.square().sum(), list(parameters.values()))
+    with gpu() as there:
+        far = {name: tensor.detach().to(there.name).requires_grad_() for name, tensor in parameters.items()}
+        predicted = model.forward(spec, far, varying.to(there.name), constant.to(there.name))
+        found = torch.autograd.grad(predicted.square().sum(), list(far.values()))
+        torch.testing.assert_close(predicted.cpu(), here, rtol=1e-4, atol=1e-6)
+        for one, other in zip(found, expected, strict=True):
+            assert (one.cpu() - other).norm() <= 1e-4 * other.norm()
 
 
 def test_samples_do_not_mix(model: FieldModel, spec: Any) -> None:
