@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 
 import pytest
 from textual.app import App
+from textual.dom import DOMNode
 
+import tui.screens
+import tui.widgets
 from engine.errors import SpecError
 from tui import palette
+from tui.app import SciMLApp
 from tui.keymap import KEYMAP, UNRELIABLE, Keymap, Row, display
 
 
@@ -37,6 +43,30 @@ def test_bindings_of_scopes_have_the_action_in_the_id() -> None:
     assert (stop.key, stop.action, stop.description, stop.show) == ("T", "stop", "stop", True)
     assert {binding.id.split(".")[0] for binding in KEYMAP.bindings("table", "app")} == {"table", "app"}
     assert [binding.key for binding in KEYMAP.bindings("table") if binding.id == "table.down"] == ["j", "down"]
+
+
+def declared() -> dict[str, tuple[type, str]]:
+    """Of every row that a screen, a widget or the app binds, by its id: whose it is, and the action that it calls."""
+    for package in (tui.screens, tui.widgets):
+        for info in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{info.name}")
+    found = {}
+    kinds = list(DOMNode.__subclasses__())
+    for kind in kinds:
+        kinds += [each for each in kind.__subclasses__() if each not in kinds]
+        if kind.__module__.startswith("tui."):
+            for binding in kind.__dict__.get("BINDINGS", ()):
+                found[binding.id] = (kind, binding.action)
+    return found
+
+
+def test_every_row_is_bound_and_its_action_is_there() -> None:
+    bound = declared()
+    assert {row.id for row in KEYMAP} == bound.keys() - {None}
+    for row_id, (kind, action) in bound.items():
+        name = action.partition("(")[0]
+        owner, name = (SciMLApp, name.removeprefix("app.")) if name.startswith("app.") else (kind, name)
+        assert callable(getattr(owner, f"action_{name}", None)), f"{row_id}: {owner.__name__} has no action_{name}"
 
 
 def test_remapping_changes_keys_and_keeps_the_rest() -> None:

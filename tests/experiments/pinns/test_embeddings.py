@@ -48,6 +48,24 @@ def test_an_embedding_has_the_features_that_it_says(embedding: str, system: str)
     assert found.abs().max() <= max(1.0, float(points.abs().max()))
 
 
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_features_have_no_kinks(embedding: str) -> None:
+    """Along a line through the domain their first and second derivatives change half as much over half the distance."""
+    features = embed("allen_cahn", embedding=embedding)
+    low, high = torch.tensor(list(SYSTEMS["allen_cahn"].axes.values()), dtype=torch.float64).T
+
+    def along(s: torch.Tensor) -> torch.Tensor:
+        return features(low + (high - low) * s)
+
+    def jumps(count: int) -> torch.Tensor:
+        s = torch.linspace(0.013, 0.987, count, dtype=torch.float64)
+        channels = [Channel((1.0,)), Channel((0.0,), ((0, 1.0),))]
+        return torch.stack([operate(channels, c, along, s[:, None]).diff(dim=0).abs().amax() for c in (0, 1)])
+
+    coarse, fine = jumps(401), jumps(801)
+    assert (fine <= 0.7 * coarse + 1e-9).all()
+
+
 @pytest.mark.parametrize("params", PERIODIC.values(), ids=PERIODIC)
 @pytest.mark.parametrize("system", [name for name, system in SYSTEMS.items() if system.periodic_axes])
 def test_a_periodic_embedding_agrees_at_both_ends(system: str, params: dict[str, Any]) -> None:
