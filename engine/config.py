@@ -17,18 +17,20 @@ _POSITIVE = msgspec.Meta(gt=0)
 
 
 class Config(Spec, frozen=True, kw_only=True):
-    """Settings of the scheduler.
+    """Settings of the scheduler, and of the app.
 
     cpus: threads that all runs together may use; None means all that this process may use.
     grace: seconds between asking a run to stop and killing it.
     idle: seconds without work after which the scheduler leaves; the next client starts it again.
     gpu_busy_mb: a GPU on which other people's processes use more memory than this is not given to runs.
+    keys: other keys for the app's actions, `"runs.stop" = "ctrl+t"`; several are separated by blanks.
     """
 
     cpus: Annotated[int, msgspec.Meta(ge=1)] | None = None
     grace: Annotated[float, _POSITIVE] = 30.0
     idle: Annotated[float, _POSITIVE] = 60.0
     gpu_busy_mb: Annotated[float, msgspec.Meta(ge=0)] = 1000.0
+    keys: dict[str, str] = {}
 
     @property
     def slots(self) -> int:

@@ -45,10 +45,6 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     processes: tuple[GpuProcess, ...] = ()
     whole: str = ""
 
-    @property
-    def memory_free(self) -> int:
-        return self.memory_total - self.memory_used
-
 
 def inventory() -> list[Gpu]:
     """GPUs that runs may use, in the order of the bus; none where there is no driver.

@@ -216,12 +216,10 @@ def display(key: str) -> str:
 
 
 class Keymap:
-    """The table, with a person's own keys in place of some. Immutable."""
+    """The table, with a person's own keys in place of some."""
 
-    def __init__(self, rows: Iterable[Row] = ROWS, overrides: Mapping[str, str] | None = None) -> None:
+    def __init__(self, rows: Iterable[Row] = ROWS) -> None:
         self._rows = {row.id: row for row in rows}
-        self.overrides = dict(overrides or {})
-        """What `App.set_keymap` takes."""
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self._rows.values())
@@ -245,12 +243,15 @@ class Keymap:
         """
         problems = [problem for row_id, text in keys.items() for problem in self._problems(row_id, text.split())]
         changed = {row_id: tuple(text.split()) for row_id, text in keys.items()}
-        overrides = {**self.overrides, **{row_id: ",".join(listed) for row_id, listed in changed.items()}}
-        made = Keymap((row._replace(keys=changed.get(row.id, row.keys)) for row in self), overrides)
+        made = Keymap(row._replace(keys=changed.get(row.id, row.keys)) for row in self)
         problems += made._clashes()
         if problems:
             raise SpecError(problems)
         return made
+
+    def take(self, other: Keymap) -> None:
+        """Becomes the other."""
+        self._rows = other._rows
 
     def _problems(self, row_id: str, keys: list[str]) -> Iterator[Problem]:
         if row_id not in self._rows:
@@ -275,3 +276,11 @@ class Keymap:
 
 
 KEYMAP = Keymap()
+
+
+def use(keys: Mapping[str, str]) -> None:
+    """A person's own keys, everywhere. Raises as `remapped`.
+
+    Call it before the app is imported: bindings are made with the classes of screens and widgets.
+    """
+    KEYMAP.take(KEYMAP.remapped(keys))

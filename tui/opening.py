@@ -16,7 +16,19 @@ def open_app(session: Session, *, first: str = "runs", marked: tuple[str, ...] =
     """
     if not is_for_app():
         raise RequestError(f"app: required a terminal, got a pipe or a file; {PROGRAM} --help lists the commands")
+    use_own_keys(session)
     gc.disable()  # until the first runs are there: what is made up to then stays, and looking it over takes long
     from tui.app import SciMLApp
 
     SciMLApp(lambda: session.client, readonly=session.readonly, first=first, marked=marked).run()
+
+
+def use_own_keys(session: Session) -> None:
+    """Those of the home's `config.toml`, before the app is imported. Raises SpecError."""
+    from engine import config
+    from engine.paths import Home
+
+    if keys := config.load(Home(session.home)).keys:
+        from tui import keymap
+
+        keymap.use(keys)

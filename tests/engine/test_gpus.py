@@ -30,7 +30,7 @@ def test_the_inventory_is_read_from_the_file_that_the_seam_names(tmp_path, monke
     monkeypatch.setenv(gpus.SEAM, str(file))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     first, second = gpus.inventory()
-    assert (first.uuid, first.memory_free, second.index) == ("GPU-000", 79 * GB, 1)
+    assert (first.uuid, first.memory_total - first.memory_used, second.index) == ("GPU-000", 79 * GB, 1)
 
 
 def test_a_machine_without_a_driver_has_none(monkeypatch):

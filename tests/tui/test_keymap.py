@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from textual.app import App
@@ -72,13 +76,12 @@ def test_every_row_is_bound_and_its_action_is_there() -> None:
 def test_remapping_changes_keys_and_keeps_the_rest() -> None:
     made = KEYMAP.remapped({"runs.stop": "X ctrl+t", "runs.new": "N"})
     assert made.get("runs.stop").keys == ("X", "ctrl+t") and made.get("runs.kill").keys == ("K",)
-    assert made.overrides == {"runs.stop": "X,ctrl+t", "runs.new": "N"}
     assert KEYMAP.get("runs.stop").keys == ("T",)
 
 
 def test_remapping_twice_keeps_the_first() -> None:
     made = KEYMAP.remapped({"runs.stop": "X"}).remapped({"runs.kill": "Z"})
-    assert made.overrides == {"runs.stop": "X", "runs.kill": "Z"}
+    assert (made.get("runs.stop").keys, made.get("runs.kill").keys) == (("X",), ("Z",))
 
 
 def test_keys_may_be_exchanged() -> None:
@@ -103,9 +106,10 @@ def test_a_remapping_that_cannot_work_is_refused(keys: dict[str, str], said: str
     assert said in str(caught.value)
 
 
-async def test_the_table_dispatches_and_a_remapping_moves_it() -> None:
+@pytest.mark.parametrize(("keys", "pressed", "counted"), [({}, "c down x", 2), ({"app.count": "x"}, "c x", 1)])
+async def test_the_table_dispatches_and_a_remapping_moves_it(keys: dict[str, str], pressed: str, counted: int) -> None:
     class Counting(App[None]):
-        BINDINGS = Keymap([Row("app.count", ("c", "down"), "count", "General")]).bindings("app")
+        BINDINGS = Keymap([Row("app.count", ("c", "down"), "count", "General")]).remapped(keys).bindings("app")
         counted = 0
 
         def action_count(self) -> None:
@@ -113,11 +117,30 @@ async def test_the_table_dispatches_and_a_remapping_moves_it() -> None:
 
     app = Counting()
     async with app.run_test() as pilot:
-        await pilot.press("c", "down", "x")
-        assert app.counted == 2
-        app.set_keymap({"app.count": "x"})
-        await pilot.press("c", "x")
-        assert app.counted == 3
+        await pilot.press(*pressed.split())
+        assert app.counted == counted
+
+
+OWN = """
+from tui.opening import use_own_keys
+from tui.session import Session
+use_own_keys(Session())
+from tui.keymap import KEYMAP
+from tui.screens.runs import RunsScreen
+bound = [binding.key for binding in RunsScreen.BINDINGS if binding.id in ("runs.stop", "runs.kill")]
+print(bound, KEYMAP.get("runs.stop").keys)
+"""
+
+
+def test_keys_of_ones_own_are_those_of_the_homes_configuration(tmp_path: Path) -> None:
+    def said(text: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "config.toml").write_text(text)
+        environment = {**os.environ, "SCIML_TUI_HOME": str(tmp_path)}
+        return subprocess.run([sys.executable, "-c", OWN], env=environment, capture_output=True, text=True)
+
+    assert said('cpus = 1\n[keys]\n"runs.stop" = "X ctrl+t"').stdout == "['X', 'ctrl+t', 'K'] ('X', 'ctrl+t')\n"
+    assert said("cpus = 1").stdout == "['T', 'K'] ('T',)\n"
+    assert "keys.runs.kill: required a key of its own, got K" in said('[keys]\n"runs.stop" = "K"').stderr
 
 
 def test_keys_are_displayed_as_people_know_them() -> None:

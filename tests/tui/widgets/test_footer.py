@@ -103,7 +103,7 @@ async def test_remapped_keys_are_shown_and_pressed() -> None:
     app.action_stop = lambda: stopped.append("stop")
     keymap = KEYS.remapped({"runs.stop": "X"})
     async with app.run_test(size=(120, 20)) as pilot:
-        app.set_keymap(keymap.overrides)
+        app.set_keymap({"runs.stop": "X"})
         app.query_one(Footer).keymap = keymap
         app.query_one(RunTable).focus()
         await pilot.pause()
