@@ -26,6 +26,7 @@ from engine.store.catalog import Catalog
 
 if TYPE_CHECKING:
     import numpy as np
+    from tinydb import TinyDB
 
     from engine import config, curation, discard, planning, scheduler, schema
     from engine import describe as description
@@ -268,6 +269,14 @@ class Client:
     def stream(self, run: str) -> StreamReader:
         """The metric stream of a run, read up to now. Raises UnknownName."""
         return self.report(run).reader
+
+    def documents(self, run: str) -> TinyDB:
+        """What a run reported as TinyDB tables, to be searched: every point a document of the table `metrics`. They are
+        read anew as the run goes on, and cannot be written. Raises UnknownName.
+        """
+        from engine.store.stream_table import open_stream
+
+        return open_stream(self.home.run(self.catalog.find(run).id).stream)
 
     def log_lines(self, run: str, *, follow: bool = False) -> Iterator[str]:
         """Lines of a run's log, without escape sequences; `follow`: until the run has ended. Raises UnknownName."""

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from tinydb import where
 
 from engine import evidence, gpus, planning, scheduler
 from engine.api import Resources, RunSpec
@@ -312,6 +313,8 @@ def test_a_run_goes_through_the_scheduler_to_its_end(client: Client) -> None:
     assert done[0].versions["numpy"]
     np.testing.assert_equal(client.report(first.id).columns["step"], np.arange(1, 21))
     assert client.stream(first.id).last["x"] == done[0].summary["x"]
+    late = client.documents(first.id).search(where("step") > 18)
+    assert [point["step"] for point in late] == [19, 20] and late[-1]["x"] == done[0].summary["x"]
     assert "walking with OMP_NUM_THREADS=1" in client.log_lines(first.id)
 
 
