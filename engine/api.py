@@ -14,6 +14,7 @@ import msgspec
 
 from engine.components import Broken, discover
 from engine.errors import Diverged, Problem, SpecError, TaskError
+from engine.exhaustion import out_of_memory
 from engine.lazy import lazy_import
 from engine.settings import Spec, describe_struct, settings
 
@@ -50,6 +51,7 @@ __all__ = [
     "describe_struct",
     "discover",
     "lazy_import",
+    "out_of_memory",
     "settings",
 ]
 

@@ -17,21 +17,13 @@ from engine import tasks
 from engine.api import RunSpec, Task
 from engine.atomic import store_error
 from engine.errors import Diverged, ScimlError, StoreCorrupt, StoreFull
+from engine.exhaustion import out_of_memory
 from engine.paths import Home, RunPaths
 from engine.records import Result
 from engine.reporter import RunReporter
 
 _RESERVED = 1 << 16
 """Bytes set aside for the result at the start, so that a disk that has become full does not keep it from being told."""
-_NO_MEMORY = (
-    "DefaultCPUAllocator: can't allocate memory",
-    "CUDA out of memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUSOLVER_STATUS_ALLOC_FAILED",
-    "CUFFT_ALLOC_FAILED",
-)
-"""How torch says so where it raises no error of that name."""
 
 
 class Granted(NamedTuple):
@@ -157,9 +149,9 @@ def ending(raised: BaseException, log: TextIO | None = None) -> tuple[str, str]:
         return "stopped", "interrupted"
     if isinstance(raised, ScimlError):
         return "failed", str(raised)
-    if _is_out_of_memory(raised):
+    if lacking := out_of_memory(raised):
         return "failed", (
-            f"out of memory: {_beginning(raised)}; lower the number of points or samples, the batch or the size of "
+            f"out of memory: {lacking}; lower the number of points or samples, the batch or the size of "
             "the model, or run it where there is more"
         )
     if isinstance(raised, OSError) and isinstance(full := store_error(raised, raised.filename or "a file"), StoreFull):
@@ -167,17 +159,6 @@ def ending(raised: BaseException, log: TextIO | None = None) -> tuple[str, str]:
     with suppress(OSError):
         traceback.print_exception(raised, file=log)
     return "failed", tasks.told(raised)
-
-
-def _is_out_of_memory(raised: BaseException) -> bool:
-    names = {kind.__name__ for kind in type(raised).__mro__}
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or any(words in str(raised) for words in _NO_MEMORY)
-
-
-def _beginning(raised: BaseException) -> str:
-    """What memory was asked for and what there is: torch goes on, in one line, with how it came to that."""
-    line = (str(raised).strip().splitlines() or [type(raised).__name__])[0]
-    return ". ".join(line.split(". ")[:3]).rstrip(".")
 
 
 def _reserve(path: Path) -> None:

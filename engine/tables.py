@@ -269,9 +269,8 @@ def best_cells(table: Table) -> set[tuple[int, int]]:
         for j, (cell, column) in enumerate(zip(row, table.columns, strict=True)):
             if column.best and isinstance(cell, Measure) and cell.mean is not None:
                 lines.setdefault(i if table.across else j, {})[i, j] = cell.mean
-    return {
-        at for means in lines.values() for at, mean in means.items() if len(means) > 1 and mean == min(means.values())
-    }
+    lowest = {line: min(means.values()) for line, means in lines.items() if len(means) > 1}
+    return {at for line, least in lowest.items() for at, mean in lines[line].items() if mean == least}
 
 
 def _require(rows: Sequence[Row], keys: Iterable[str]) -> None:

@@ -31,14 +31,23 @@ Path(os.environ["SCIML_TUI_GPUS"]).write_text("[]")
 
 
 @pytest.fixture(scope="session")
-def _pretended() -> ModuleType:
-    file = Path(__file__).parent / "pretended.py"
-    spec = importlib.util.spec_from_file_location("pretended", file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pretended"] = module
-    spec.loader.exec_module(module)
-    return module
+def module_of() -> Callable[[Path], ModuleType]:
+    """Imports a file that helps tests, under its own name."""
+
+    def load(file: Path) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[file.stem] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def _pretended(module_of: Callable[[Path], ModuleType]) -> ModuleType:
+    return module_of(Path(__file__).parent / "pretended.py")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ convection at β = 80 also in windows of time. Recipes were chosen on seeds belo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from engine.api import SCALES, Suite, SuiteFigure, SuiteRun, SuiteTable
 from experiments.suites._pinn import FIGURES, FRESH, OURS, OURS_WORDS, SUCCEEDS, Params, published, runs, told
@@ -60,31 +61,15 @@ FARTHEST_GOALS = {80.0: 6.9e-4}
 REACTION_GOALS = dict.fromkeys((5.0, 6.0, 7.0, 8.0, 9.0, 10.0), 1e-3)
 REACTION_SUCCEEDS = 2e-2
 DIFFUSION_GOALS = dict.fromkeys((2.0, 3.0, 4.0, 5.0, 6.0), 1e-2)
+BEST = {"published_in": "published best", "statistic": "median"}
+"""Of tables beside the best single figure that is known."""
 
-FARTHEST_TABLE = SuiteTable(
-    title="Convection by curriculum, as far as it goes",
-    runs="farthest/",
-    rows=("beta",),
-    values=FIGURES,
-    threshold=SUCCEEDS,
-    published=published(FARTHEST_GOALS),
-    published_in="published best",
-    statistic="median",
-    notes=f"{OURS_WORDS}, but 4000 of them, at most 50000 evaluations, steps of 5; published: the best run "
-    "of jaxpi's full recipe",
-)
-WINDOWS_TABLE = SuiteTable(
-    title="Convection in windows of time, as far as it goes",
-    runs="windows/",
-    rows=("beta",),
-    values=FIGURES,
-    threshold=SUCCEEDS,
-    published=published(FARTHEST_GOALS),
-    published_in="published best",
-    statistic="median",
-    notes=f"{OURS_WORDS}, but 10000 of them, shared out to windows of 0.05 and drawn anew every {OUR_WINDOWS.renewed} "
-    f"iterations; each window may take {OUR_WINDOWS.closures} evaluations",
-)
+
+def _table(title: str, group: str, x: str, goals: Mapping[float, float], notes: str, **other: Any) -> SuiteTable:
+    settings = {"threshold": SUCCEEDS, "published_in": "goal", **other}
+    return SuiteTable(
+        title=title, runs=group, rows=(x,), values=FIGURES, published=published(goals), notes=notes, **settings
+    )
 
 
 def _figure(title: str, group: str, x: str, goals: Mapping[float, float]) -> SuiteFigure:
@@ -102,6 +87,15 @@ def at(scale: str) -> Suite:
             for run in runs(f"{name}/{value:g}", {**params, key: value}, seeds, tag="reach", smoke=smoke)
         ]
 
+    farthest = _table(
+        "Convection by curriculum, as far as it goes",
+        "farthest/",
+        "beta",
+        FARTHEST_GOALS,
+        f"{OURS_WORDS}, but 4000 of them, at most 50000 evaluations, steps of 5; published: the best run of jaxpi's "
+        "full recipe",
+        **BEST,
+    )
     return Suite(
         key="reach",
         title="How far one gets: convection, reaction, reaction-diffusion",
@@ -115,50 +109,48 @@ def at(scale: str) -> Suite:
             *group("windows", IN_WINDOWS, "beta", tuple(FARTHEST_GOALS), LATER),
         ),
         tables=(
-            SuiteTable(
-                title="Convection by curriculum over β",
-                runs="convection/",
-                rows=("beta",),
-                values=FIGURES,
-                threshold=SUCCEEDS,
-                published=published(NEAR_GOALS),
+            _table(
+                "Convection by curriculum over β",
+                "convection/",
+                "beta",
+                NEAR_GOALS,
+                told(f"{OURS_WORDS}, at most 20000 evaluations, steps of 5", scale),
                 published_in="Tab. 1",
-                notes=told(f"{OURS_WORDS}, at most 20000 evaluations, steps of 5", scale),
             ),
-            SuiteTable(
-                title="Convection by curriculum, beyond the paper",
-                runs="far/",
-                rows=("beta",),
-                values=FIGURES,
-                threshold=SUCCEEDS,
-                published=published(FAR_GOALS),
-                published_in="published best",
-                statistic="median",
-                notes=f"{OURS_WORDS}, at most 50000 evaluations, steps of 5; published: a plain PINN in float64 "
+            _table(
+                "Convection by curriculum, beyond the paper",
+                "far/",
+                "beta",
+                FAR_GOALS,
+                f"{OURS_WORDS}, at most 50000 evaluations, steps of 5; published: a plain PINN in float64 "
                 "(FP64 is All You Need, 2025)",
+                **BEST,
             ),
-            SuiteTable(
-                title="Reaction by curriculum over ρ",
-                runs="reaction/",
-                rows=("rho",),
-                values=FIGURES,
+            _table(
+                "Reaction by curriculum over ρ",
+                "reaction/",
+                "rho",
+                REACTION_GOALS,
+                told(f"{OURS_WORDS}, to a loss of 1e-10, at most 8000 evaluations, steps of 1", scale),
                 threshold=REACTION_SUCCEEDS,
-                published=published(REACTION_GOALS),
-                published_in="goal",
-                notes=told(f"{OURS_WORDS}, to a loss of 1e-10, at most 8000 evaluations, steps of 1", scale),
             ),
-            SuiteTable(
-                title="Reaction-diffusion at ρ = 5 by curriculum over ρ",
-                runs="diffusion/",
-                rows=("nu",),
-                values=FIGURES,
-                threshold=SUCCEEDS,
-                published=published(DIFFUSION_GOALS),
-                published_in="goal",
-                notes=told(f"{OURS_WORDS}, at most 4000 evaluations, steps of 1", scale),
+            _table(
+                "Reaction-diffusion at ρ = 5 by curriculum over ρ",
+                "diffusion/",
+                "nu",
+                DIFFUSION_GOALS,
+                told(f"{OURS_WORDS}, at most 4000 evaluations, steps of 1", scale),
             ),
-            *((FARTHEST_TABLE,) if scale != "quick" else ()),
-            WINDOWS_TABLE,
+            *((farthest,) if scale != "quick" else ()),
+            _table(
+                "Convection in windows of time, as far as it goes",
+                "windows/",
+                "beta",
+                FARTHEST_GOALS,
+                f"{OURS_WORDS}, but 10000 of them, shared out to windows of 0.05 and drawn anew every "
+                f"{OUR_WINDOWS.renewed} iterations; each window may take {OUR_WINDOWS.closures} evaluations",
+                **BEST,
+            ),
         ),
         figures=(
             _figure("Convection by curriculum over β", "convection/", "beta", NEAR_GOALS),

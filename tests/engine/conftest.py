@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.describe import describe
 from engine.paths import Home
+from engine.store.catalog import Catalog
 
 HERE = Path(__file__).parent
 SEAMS = {
@@ -38,3 +40,11 @@ def sample_home(tmp_path: Path, described: Path, monkeypatch: pytest.MonkeyPatch
     shutil.copytree(described, home.cache, dirs_exist_ok=True)
     monkeypatch.setenv("SCIML_TUI_HOME", str(home.folder))
     return home
+
+
+@pytest.fixture
+def catalog(sample_home: Home) -> Iterator[Catalog]:
+    """Of `sample_home`."""
+    opened = Catalog(sample_home)
+    yield opened
+    opened.close()

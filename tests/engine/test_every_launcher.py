@@ -13,7 +13,6 @@ from engine import evidence, launchers, locks, processes
 from engine.api import Resources, RunSpec
 from engine.launchers import LAUNCHERS
 from engine.records import Run, Started, Status
-from engine.store.catalog import Catalog
 
 START = """
 import sys
@@ -33,13 +32,6 @@ LONG = {"steps": 1_000_000, "pause": 0.01}
 @pytest.fixture(params=LAUNCHERS)
 def name(request):
     return request.param
-
-
-@pytest.fixture
-def catalog(sample_home):
-    opened = Catalog(sample_home)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

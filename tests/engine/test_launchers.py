@@ -12,14 +12,6 @@ from engine.api import Resources, RunSpec
 from engine.errors import NotPossible, ServiceError, StoreError, UnknownName
 from engine.launchers import LAUNCHERS, inline, launcher, local
 from engine.records import Job, Run, Started, Status
-from engine.store.catalog import Catalog
-
-
-@pytest.fixture
-def catalog(sample_home):
-    opened = Catalog(sample_home)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

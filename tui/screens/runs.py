@@ -36,8 +36,6 @@ _REST = 0.12
 AT_ONCE = 1000
 """Runs that a filter is held against before keys and messages have their turn: of each it is some microseconds."""
 _QUANTITIES = ("loss", "rel_l2", "validation_rel_l2")
-
-
 _SEARCH = "search"
 
 

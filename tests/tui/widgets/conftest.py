@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -27,12 +25,6 @@ def in_ascii() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def gallery() -> ModuleType:
+def gallery(module_of: Callable[[Path], ModuleType]) -> ModuleType:
     """The apps with made-up data."""
-    file = Path(__file__).parent.parent / "gallery.py"
-    spec = importlib.util.spec_from_file_location("gallery", file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["gallery"] = module
-    spec.loader.exec_module(module)
-    return module
+    return module_of(Path(__file__).parent.parent / "gallery.py")
