@@ -331,7 +331,8 @@ class SuiteTable(Spec, frozen=True, kw_only=True):
 
     runs: keys of the runs that enter, as a prefix (`pinn/`). value: figures of the summary; the first fills the cells
     when `columns` is given, else each is a column of mean ± std. threshold: a run succeeds when the first value is at
-    most this. The title says what is compared; notes are printed below.
+    most this. The title says what is compared; notes are printed below. lowest_is_best: such a figure is marked; not so
+    where it is a choice, as a learning rate.
     published: figures that a report sets beside ours, named by `published_in` ("paper", "goal"), with a verdict a cell
     (`engine.comparison`) on the `statistic` of our runs.
     """
@@ -342,6 +343,7 @@ class SuiteTable(Spec, frozen=True, kw_only=True):
     columns: str = ""
     values: tuple[str, ...]
     threshold: float | None = None
+    lowest_is_best: bool = True
     notes: str = ""
     published: tuple[Published, ...] = ()
     published_in: str = "paper"

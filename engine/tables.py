@@ -234,7 +234,11 @@ def suite_table(table: SuiteTable, rows: Sequence[dict[str, Any]]) -> Table:
             ordered=False,
             extremes=False,
         )
-    return msgspec.structs.replace(made, notes=(*((table.notes,) if table.notes else ()), *made.notes))
+    columns = made.columns
+    if not table.lowest_is_best:
+        columns = tuple(msgspec.structs.replace(column, best=False) for column in columns)
+    notes = (*((table.notes,) if table.notes else ()), *made.notes)
+    return msgspec.structs.replace(made, columns=columns, notes=notes)
 
 
 def _with(row: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def _suite(scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minu
                 rows=("case", "samples"),
                 columns="mode",
                 values=("chosen_lr",),
+                lowest_is_best=False,
                 notes="the mean over the seeds",
             ),
             SuiteTable(

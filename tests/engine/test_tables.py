@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 
 from engine.api import RunSpec, Suite, SuiteRun, SuiteTable
@@ -218,6 +219,15 @@ def test_a_suite_table_with_columns_is_a_pivot_of_its_first_value():
     table = drawn(SuiteTable(title="t", runs="op/", rows=("mode",), columns="samples", values=("rel_l2",)), runs)
     assert [column.title for column in table.columns] == ["mode", "samples=8", "samples=64"]
     assert [row[0] for row in table.rows] == ["scratch", "finetune"]
+
+
+def test_of_a_choice_none_is_best():
+    runs = dict(
+        stored(f"op/{mode}", summary={"lr": lr}, mode=mode) for mode, lr in (("scratch", 1e-2), ("tuned", 1e-3))
+    )
+    described = SuiteTable(title="t", runs="op/", rows=("mode",), values=("lr",))
+    assert best_cells(drawn(described, runs)) == {(1, 2)}
+    assert best_cells(drawn(msgspec.structs.replace(described, lowest_is_best=False), runs)) == set()
 
 
 def test_a_suite_table_can_be_drawn_before_any_run_has_ended():
