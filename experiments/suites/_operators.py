@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from engine.api import Resources, RunSpec, Scalar, SuiteRun, Value
+from engine.api import Resources, RunSpec, Scalar, SuiteCrossing, SuiteFigure, SuiteRun, Value
 
 Params = dict[str, Value]
 Model = Params
 """The parameter `model` with what it brings."""
 
 TAGS = ("operators",)
+AT = 64
+"""Examples of fine-tuning that training from scratch is to catch up with, as published."""
 
 
 class Case(NamedTuple):
@@ -90,15 +92,6 @@ QUICK = Scale(
     resources=Resources(gpus=0, cpus=1),
 )
 """Two CPU cores, minutes."""
-
-COARSE = QUICK._replace(
-    fields={**QUICK.fields, "grid": 32},
-    model={"model": "fno-1M"},
-    pretraining={**QUICK.pretraining, "samples": 1024, "steps": 2000, "lr": 1e-2},
-    downstream={**QUICK.downstream, "steps": 300},
-)
-"""The scale `quick` of what pretrains on all systems: a network with room for three of them, and as many steps as a
-coarse grid leaves minutes for. What else was tried of mixtures is in docs/results/transfer.md."""
 
 PAPER = Scale(
     name="paper",
@@ -175,6 +168,41 @@ def downstream(
                     key = f"downstream/curve/{under}{case.name}/{mode}/{number}/{seed}"
                     found.append(_run(scale, key, case, seed, {**own, **training, "mode": mode}, labels))
     return found
+
+
+def crossings(samples: Sequence[int]) -> tuple[SuiteCrossing, ...]:
+    """What was saved by fine-tuning: with as few examples as there were, and with `AT`."""
+    return tuple(
+        SuiteCrossing(
+            title=f"How many examples training from scratch takes to reach what fine-tuning reaches with {number}",
+            runs="downstream/curve/",
+            rows=("case",),
+            x="samples",
+            series="mode",
+            ahead="finetune",
+            behind="scratch",
+            at=number,
+            value="rel_l2",
+            notes="seed by seed; the factor is that of data saved",
+        )
+        for number in samples
+        if number in (samples[0], AT)
+    )
+
+
+def curves(cases: Sequence[Case]) -> tuple[SuiteFigure, ...]:
+    """Error by number of examples, fine-tuned and from scratch, a figure for each case."""
+    return tuple(
+        SuiteFigure(
+            title=f"Error by number of examples, {case.name}",
+            runs=f"downstream/curve/{case.name}/",
+            x="samples",
+            value="rel_l2",
+            series=("mode",),
+            log_x=True,
+        )
+        for case in cases
+    )
 
 
 def _run(

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from engine.api import Suite, SuiteRun, SuiteTable
 from experiments.suites._operators import (
-    COARSE,
     PAPER,
     PRETRAINED,
+    QUICK,
     SMOKE,
     Case,
     Scale,
@@ -93,6 +93,6 @@ def _suite(
 
 SUITE = (
     _suite(SMOKE, JUDGED[:1], (8,), 1, times=2),
-    _suite(COARSE._replace(rates=COARSE.rates[:2]), JUDGED, (64,), 75, times=3),
+    _suite(QUICK, JUDGED, (64,), 60),
     _suite(PAPER, JUDGED, (64, 512, 8192), None),
 )

@@ -7,8 +7,9 @@ the scale of the paper all of its cases are there, each pretrained on its own sy
 
 from __future__ import annotations
 
-from engine.api import Published, Suite, SuiteCrossing, SuiteFigure, SuiteTable
+from engine.api import Published, Suite, SuiteTable
 from experiments.suites._operators import (
+    AT,
     DOWNSTREAM,
     PAPER,
     PRETRAINED,
@@ -16,15 +17,15 @@ from experiments.suites._operators import (
     SMOKE,
     Case,
     Scale,
+    crossings,
+    curves,
     downstream,
     pretraining,
 )
 
 SHIFTED = Case("poisson", 5, 10)
-AT = 64
-"""Examples of fine-tuning that scratch is to catch up with."""
 PUBLISHED = (
-    Published(row=(SHIFTED.name, 64), column="finetune", figure=1e-2),
+    Published(row=(SHIFTED.name, AT), column="finetune", figure=1e-2),
     Published(row=(SHIFTED.name, 8192), column="scratch", figure=1e-2),
 )
 
@@ -72,33 +73,8 @@ def _suite(scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minu
                 values=("rel_l2", "validation_rel_l2", "seconds"),
             ),
         ),
-        crossings=tuple(
-            SuiteCrossing(
-                title=f"How many examples training from scratch takes to reach what fine-tuning reaches with {number}",
-                runs="downstream/curve/",
-                rows=("case",),
-                x="samples",
-                series="mode",
-                ahead="finetune",
-                behind="scratch",
-                at=number,
-                value="rel_l2",
-                notes="seed by seed; the factor is that of data saved",
-            )
-            for number in samples
-            if number in (samples[0], AT)
-        ),
-        figures=tuple(
-            SuiteFigure(
-                title=f"Error by number of examples, {case.name}",
-                runs=f"downstream/curve/{case.name}/",
-                x="samples",
-                value="rel_l2",
-                series=("mode",),
-                log_x=True,
-            )
-            for case in cases
-        ),
+        crossings=crossings(samples),
+        figures=curves(cases),
         minutes=minutes,
     )
 
