@@ -1,13 +1,15 @@
 """One training step of the FNO beside neuraloperator's, the same work from the same weights; and how fast data is made.
 
-    python -m benchmarks.fno [--json FILE]
+    python -m benchmarks.fno [--gpu] [--json FILE]
 
 The step: 64 x 64 points, batch 16, 4 channels, width 32, 16 modes, 4 blocks, float32, one CPU thread; forward, sum of
 squared errors, backward and the same fused Adam. Both get all four channels over the grid.
 
 ratio_neuralop_step: seconds of the peer's step over ours, the median over interleaved pairs; above 1 is faster.
-ratio_neuralop_step_gpu, .._gpu_compiled: the same step on a GPU, where there is one: as it is, and compiled as long
-    trainings are.
+ratio_neuralop_step_gpu, .._gpu_launched, .._gpu_compiled: the same step on a GPU, where there is one: as trainings take
+    it, replayed as a CUDA graph; launched kernel by kernel; and compiled and replayed, as in long trainings.
+ratio_neuralop_paper_gpu, ..: likewise a step of the published size: 128 x 128 points, batch 128, width 32, 8 modes.
+ratio_neuralop_memory_gpu: peak memory of that step on the GPU over the peer's, as launched. --gpu: only what needs one.
 ratio_neuralop_memory: peak memory of our steps over the peer's, each in a process of its own and above what is resident
     before model and data are made; below 1 is smaller.
 ratio_kept_memory: CPU seconds of our step at a width of 16 in a process as it is, over those in one that keeps what it
@@ -29,7 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -42,55 +44,66 @@ if TYPE_CHECKING:
 ROUNDS, GRID, BATCH, CHANNELS = 15, 64, 16, 4
 LAUNCHED = 20
 """Steps on a GPU between two looks at the clock."""
-Step = Callable[[], torch.Tensor]
-"""Does one training step, and returns the prediction it began with."""
 
 
-def steps(which: str, device: str = "cpu", *, width: int = 32, modes: int = 16) -> Step:
-    """Of "ours", of "compiled" (as long trainings on a GPU are) or of the "peer"."""
+class Training(NamedTuple):
+    """predict: the fields predicted. step: one training step."""
+
+    predict: Callable[[], torch.Tensor]
+    step: Callable[[], object]
+
+
+def training(
+    which: str, device: str = "cpu", *, width: int = 32, modes: int = 16, grid: int = GRID, batch: int = BATCH
+) -> Training:
+    """Of "ours" or of the "peer"; on a GPU "replayed" as trainings do it, or "compiled" as well, as long ones are."""
     from experiments.models import fno
     from experiments.operators.adam import Adam
+    from experiments.operators.gradients import Gradients
 
     spec = fno.FNO(width=width, modes=modes, blocks=4)
     drawn = fno.initialise(spec, CHANNELS, np.random.default_rng(0))
     given = {"dtype": torch.float32, "device": device}
     ours = {name: torch.tensor(array, **given, requires_grad=True) for name, array in drawn.items()}
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(BATCH, GRID, GRID, CHANNELS, generator=generator).to(device)
-    y = torch.randn(BATCH, GRID, GRID, generator=generator).to(device)
-    none = torch.empty(BATCH, 0, device=device)
-    if which != "peer":
-        parameters, forward = ours, functools.partial(fno.forward, spec)
-        if which == "compiled":
-            forward(ours, x, none)  # what is imported late, the compiler does not take
-            forward = fno.compiled(spec)
-
-        def predict() -> torch.Tensor:
-            return forward(ours, x, none)
-    else:
+    x = torch.randn(batch, grid, grid, CHANNELS, generator=generator).to(device)
+    y = torch.randn(batch, grid, grid, generator=generator).to(device)
+    none = torch.empty(batch, 0, device=device)
+    parameters, forward = ours, functools.partial(fno.forward, spec)
+    if which == "compiled":
+        forward(ours, x, none)  # what is imported late, the compiler does not take
+        forward = fno.compiled(spec)
+    if which == "peer":
         from benchmarks._neuralop import peer
 
         net, first = peer(spec, ours).to(device), x.permute(0, 3, 1, 2).contiguous()
         parameters = dict(net.named_parameters())
 
-        def predict() -> torch.Tensor:
-            return net(first)[:, 0]
+    def predict() -> torch.Tensor:
+        return net(first)[:, 0] if which == "peer" else forward(ours, x, none)
 
     views = {name: _real(tensor.detach()).requires_grad_() for name, tensor in parameters.items()}
     adam, number = Adam(views), 0
+    gradients = Gradients(forward, _squared, ours, ours)
 
-    def step() -> torch.Tensor:
+    def step() -> None:
         nonlocal number
         number += 1
-        predicted = predict()
-        loss = (predicted - y).square().sum()
-        gradients = torch.autograd.grad(loss, list(parameters.values()))
-        for view, gradient in zip(views.values(), gradients, strict=True):
-            view.grad = _real(gradient.contiguous())  # the fused kernel of a GPU asks for it
+        if which in ("replayed", "compiled"):
+            gradients(x, none, y)
+            for name, tensor in ours.items():
+                views[name].grad = tensor.grad
+        else:
+            found = torch.autograd.grad(_squared(predict(), y), list(parameters.values()))
+            for view, gradient in zip(views.values(), found, strict=True):
+                view.grad = _real(gradient.contiguous())  # the fused kernel of a GPU asks for it
         adam.step(number, 1e-4)
-        return predicted.detach()
 
-    return step
+    return Training(predict, step)
+
+
+def _squared(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return (predicted - target).square().sum()
 
 
 def _real(tensor: torch.Tensor) -> torch.Tensor:
@@ -98,22 +111,39 @@ def _real(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def compare_steps() -> dict[str, float]:
-    ours, theirs = steps("ours"), steps("peer")
-    first, second = ours(), theirs()
-    print(f"outputs differ by          {((first - second).norm() / second.norm()).item():.2g}  (relative L2)")
-    times = [(_seconds(theirs), _seconds(ours)) for _ in range(ROUNDS)]
+    ours, theirs = training("ours"), training("peer")
+    print(f"outputs differ by          {_difference(ours, theirs):.2g}  (relative L2)")
+    ours.step()
+    theirs.step()
+    times = [(_seconds(theirs.step), _seconds(ours.step)) for _ in range(ROUNDS)]
     for name, seconds in zip(("neuraloperator", "ours"), zip(*times, strict=True), strict=True):
         print(f"{name + ', a step':26s} {statistics.median(seconds) * 1e3:.0f} ms  (median of {ROUNDS})")
     return {"ratio_neuralop_step": statistics.median(peer / own for peer, own in times)}
 
 
-def compare_on_gpu(device: str = "cuda") -> dict[str, float]:
-    made = {which: steps(which, device) for which in ("peer", "ours", "compiled")}
-    expected = made["peer"]()
-    for which in ("ours", "compiled"):
-        print(f"{which} on a GPU differs by  {((made[which]() - expected).norm() / expected.norm()).item():.2g}")
+@torch.no_grad()
+def _difference(one: Training, other: Training) -> float:
+    first, second = one.predict(), other.predict()
+    return ((first - second).norm() / second.norm()).item()
 
-    def seconds(step: Step) -> float:
+
+def compare_on_gpu() -> dict[str, float]:
+    paper = _ratios_on_gpu("128 x 128, batch 128", grid=128, batch=128, width=32, modes=8)
+    ours, theirs = (_peak_on_gpu(which, grid=128, batch=128, width=32, modes=8) for which in ("ours", "peer"))
+    print(f"peak memory of a step      {ours / 1e9:.2f} GB, neuraloperator {theirs / 1e9:.2f} GB")
+    return {
+        **{f"ratio_neuralop_step_gpu{suffix}": ratio for suffix, ratio in _ratios_on_gpu("64 x 64, batch 16").items()},
+        **{f"ratio_neuralop_paper_gpu{suffix}": ratio for suffix, ratio in paper.items()},
+        "ratio_neuralop_memory_gpu": ours / theirs,
+    }
+
+
+def _ratios_on_gpu(title: str, **size: int) -> dict[str, float]:
+    """Of the peer's step and ours as trainings do it, "", as "_launched" one by one, and "_compiled"."""
+    made = {which: training(which, "cuda", **size) for which in ("peer", "ours", "replayed", "compiled")}
+    print(f"outputs on a GPU differ by {_difference(made['ours'], made['peer']):.2g}  ({title})")
+
+    def seconds(step: Callable[[], object]) -> float:
         torch.cuda.synchronize()
         start = time.perf_counter()
         for _ in range(LAUNCHED):
@@ -121,13 +151,24 @@ def compare_on_gpu(device: str = "cuda") -> dict[str, float]:
         torch.cuda.synchronize()
         return (time.perf_counter() - start) / LAUNCHED
 
-    rounds = [{which: seconds(step) for which, step in made.items()} for _ in range(ROUNDS)]
+    for one in made.values():
+        seconds(one.step)  # graphs are captured
+    rounds = [{which: seconds(one.step) for which, one in made.items()} for _ in range(ROUNDS)]
     for which in made:
         print(f"{which + ', a step on a GPU':26s} {statistics.median(one[which] for one in rounds) * 1e3:.2f} ms")
-    return {
-        "ratio_neuralop_step_gpu": statistics.median(one["peer"] / one["ours"] for one in rounds),
-        "ratio_neuralop_step_gpu_compiled": statistics.median(one["peer"] / one["compiled"] for one in rounds),
-    }
+    named = {"": "replayed", "_launched": "ours", "_compiled": "compiled"}
+    return {suffix: statistics.median(one["peer"] / one[which] for one in rounds) for suffix, which in named.items()}
+
+
+def _peak_on_gpu(which: str, **size: int) -> float:
+    """Bytes of the GPU that two steps take above weights and data."""
+    one = training(which, "cuda", **size)
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    for _ in range(2):
+        one.step()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
 
 
 def _seconds(work: Callable[[], object], clock: Callable[[], float] = time.thread_time) -> float:
@@ -156,7 +197,7 @@ def step_of(which: str) -> float:
 
     if which == "kept":
         memory.keep_freed()
-    step = steps("ours", width=16, modes=8)
+    step = training("ours", width=16, modes=8).step
     step()
     return statistics.mean(_seconds(step) for _ in range(40))
 
@@ -177,7 +218,7 @@ def peak_of(which: str) -> float:
     else:
         __import__("experiments.models._fourier" if which == "ours" else "benchmarks._neuralop")
         before = _resident("VmRSS")
-        step = steps(which)
+        step = training(which).step
         work = (step() for _ in range(4))
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM counts from here
     for _ in work:
@@ -236,15 +277,18 @@ def main() -> None:
         print(step_of(sys.argv[-1]))
         return
     figures: dict[str, float] = {}
-    if importlib.util.find_spec("neuralop"):
-        figures |= compare_steps() | compare_memory()
+    if not importlib.util.find_spec("neuralop"):
+        print("neuraloperator is not installed: pip install -c constraints.txt -e '.[bench]'")
+    else:
+        if "--gpu" not in sys.argv:
+            figures |= compare_steps() | compare_memory()
         if torch.cuda.is_available():
             figures |= compare_on_gpu()
         else:
             print("no GPU here: ratio_neuralop_step_gpu is not measured")
-    else:
-        print("neuraloperator is not installed: pip install -c constraints.txt -e '.[bench]'")
-    report(figures | compare_kept_memory() | generation(), sys.argv[1:])
+    if "--gpu" not in sys.argv:
+        figures |= compare_kept_memory() | generation()
+    report(figures, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -55,16 +55,14 @@ def gpu(_pretended: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     """`with gpu() as there:` the device `there.name` has the rules of a GPU (`pretended.py`), and graphs are captured
     from the second evaluation on.
     """
-    from experiments import device
-    from experiments.pinns import batched, graphs, objective
+    from experiments import device, graphs
 
     def enter() -> Any:
         there = _pretended.Device()
         monkeypatch.setattr(device, "fault", lambda: "")
         monkeypatch.setattr(graphs, "are_possible", lambda device: device.type == there.name)
         monkeypatch.setattr(graphs, "_capture", there.capture)
-        for module in (objective, batched):
-            monkeypatch.setattr(module, "CAPTURED_AFTER", 2)
+        monkeypatch.setattr(graphs, "CAPTURED_AFTER", 2)
         return there
 
     return enter

@@ -87,18 +87,18 @@ class Device(TorchDispatchMode):
         self._calls.__exit__(*raised)
 
     def capture(
-        self, function: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]], given: torch.Tensor
-    ) -> tuple[Graph, torch.Tensor, torch.Tensor]:
+        self, function: Callable[..., tuple[torch.Tensor, ...]], given: tuple[torch.Tensor, ...]
+    ) -> tuple[Graph, tuple[torch.Tensor, ...]]:
         """In the place of `graphs._capture`."""
         with torch.no_grad():
-            function(given)
+            function(*given)
             self.graph = graph = Graph()
             try:
-                first, second = function(given)
+                found = function(*given)
             finally:
                 self.graph = None
         self.captured += 1
-        return graph, first, second
+        return graph, found
 
 
 class _Calls(TorchFunctionMode):

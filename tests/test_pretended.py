@@ -43,7 +43,7 @@ def test_a_graph_repeats_kernels_and_nothing_else(gpu: Gpu) -> None:
     with gpu() as there:
         memory = memory.to(there.name)
         given = torch.ones(3, device=there.name)
-        graph, first, second = there.capture(function, given)
+        graph, (first, second) = there.capture(function, (given,))
         factor = 1000.0  # what Python does is not part of a graph
         given.copy_(torch.tensor([1.0, 2.0, 3.0]).to(there.name))
         graph.replay()
@@ -58,4 +58,4 @@ def test_a_graph_waits_for_nothing(gpu: Gpu, wait: Callable[[torch.Tensor], Any]
         return flat + 1, flat.sum()
 
     with gpu() as there, pytest.raises(RuntimeError, match="while a graph is captured"):
-        there.capture(function, torch.ones(3, device=there.name))
+        there.capture(function, (torch.ones(3, device=there.name),))

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from experiments.models._fields import FieldModel
-from experiments.operators.train import Forward
+from experiments.operators.gradients import Forward
 
 WORTH = 20_000
 """Steps from which a minute of compiling is earned back, at a millisecond or more saved in each."""

@@ -11,9 +11,10 @@ from engine.api import Reporter
 from experiments.operators import metrics, spectral
 from experiments.operators.channels import fitted
 from experiments.operators.generate import Samples
+from experiments.operators.gradients import Forward, Parameters
 from experiments.operators.normalise import inputs_of
 from experiments.operators.system import System
-from experiments.operators.train import AT_ONCE, Forward, Parameters
+from experiments.operators.train import AT_ONCE
 from experiments.operators.weights import Card
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from engine.api import Diverged, Reporter, State
-from experiments.operators.train import Course, Parameters, Trainer
+from experiments.operators.gradients import Parameters
+from experiments.operators.train import Course, Trainer
 from experiments.operators.training import Training
 
 

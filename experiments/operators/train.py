@@ -18,6 +18,7 @@ import torch
 from engine.api import Diverged, Reporter, State
 from experiments.operators.adam import Adam
 from experiments.operators.batches import Batches, Examples
+from experiments.operators.gradients import Forward, Gradients, Loss, Parameters
 from experiments.operators.metrics import geometric_mean, relative_l2, squared_error
 from experiments.operators.normalise import Inputs
 from experiments.operators.training import Training
@@ -25,11 +26,7 @@ from experiments.operators.training import Training
 AT_ONCE = 64
 """Samples that are predicted at a time."""
 
-Parameters = dict[str, torch.Tensor]
-Forward = Callable[[Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]
-"""(parameters, varying, constant) -> predicted fields; see `FieldModel.forward`."""
-
-LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+LOSSES: dict[str, Loss] = {
     "squared": lambda predicted, target: squared_error(predicted, target).mean(),
     "relative": lambda predicted, target: relative_l2(predicted, target).mean(),
     "geometric": lambda predicted, target: geometric_mean(relative_l2(predicted, target)),
@@ -71,13 +68,13 @@ class Trainer:
         rates: Mapping[str, torch.Tensor] | None = None,
         stepping: Forward | None = None,
     ) -> None:
-        self._stepping = stepping or forward
         self._forward, self._training, self._judged = forward, training, judged
         self._batches = Batches(examples, training.examples, seed)
         self.parameters = {
             name: tensor.detach().clone().requires_grad_(name not in frozen) for name, tensor in start.items()
         }
         self._trained = {name: tensor for name, tensor in self.parameters.items() if name not in frozen}
+        self._gradients = Gradients(stepping or forward, LOSSES[training.loss], self.parameters, self._trained)
         self._adam = Adam(self._trained, training.weight_decay, rates)
         self.step, self.seconds, self.loss = 0, 0.0, math.nan
         self.best, self.best_error, self.best_step = _copied(self.parameters), math.inf, 0
@@ -113,9 +110,7 @@ class Trainer:
     def _one_step(self) -> float:
         lr = self._training.rate(self.step)
         varying, constant, target, _ = self._batches.of(self.step)
-        predicted = self._stepping(self.parameters, varying, constant)
-        loss = LOSSES[self._training.loss](predicted, target)
-        loss.backward()
+        loss = self._gradients(varying, constant, target)
         if self._training.clip:
             torch.nn.utils.clip_grad_norm_(self._trained.values(), self._training.clip)
         self.step, self.loss = self.step + 1, loss.item()

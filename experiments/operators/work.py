@@ -27,12 +27,13 @@ from experiments.operators import (
 from experiments.operators.batches import Examples, Gathered, Held, Way
 from experiments.operators.freezing import frozen
 from experiments.operators.generate import Samples
+from experiments.operators.gradients import Forward, Parameters
 from experiments.operators.mixture import Mixture, Part
 from experiments.operators.normalise import Inputs
 from experiments.operators.recipe import SPLITS, Recipe, Split, mismatches
 from experiments.operators.sweep import Sweep
 from experiments.operators.system import find
-from experiments.operators.train import Forward, Parameters, Trainer, on_device
+from experiments.operators.train import Trainer, on_device
 from experiments.operators.training import Fresh, Training, Tuning
 from experiments.operators.weights import Card
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from engine.api import lazy_import
+from experiments import graphs
 from experiments.models import mlp
-from experiments.pinns import graphs
 from experiments.pinns.ansatz import Rows
 from experiments.pinns.derivatives import Layout
 from experiments.pinns.network import Network
-from experiments.pinns.objective import CAPTURED_AFTER, Piece
+from experiments.pinns.objective import Piece
 from experiments.pinns.optimizers import Evaluation
 from experiments.pinns.plan import plan
 from experiments.pinns.problem import Problem
@@ -125,7 +125,7 @@ class Batch:
         """The evaluations at a point of each."""
         stacked = torch.stack(list(flats))
         self._count += 1
-        if self._count == CAPTURED_AFTER and graphs.are_possible(stacked.device):
+        if self._count == graphs.CAPTURED_AFTER and graphs.are_possible(stacked.device):
             self._replayed = graphs.captured(self._launched, stacked)
         with torch.no_grad():
             gradient, squares = (self._replayed or self._launched)(stacked)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from engine.api import lazy_import
-from experiments.pinns import graphs
+from experiments import graphs
 from experiments.pinns.ansatz import Rows
 from experiments.pinns.derivatives import Block, Layout, Weights, Workspace
 from experiments.pinns.network import Network, derivatives
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
-
-
-CAPTURED_AFTER = 10
-"""Evaluations after which a function is worth a CUDA graph: one that is used up sooner is not."""
 
 
 class Objective(Protocol):
@@ -171,7 +167,7 @@ class Fused:
 
     def __call__(self, flat: torch.Tensor) -> Evaluation:
         self._count += 1
-        if self._count == CAPTURED_AFTER and graphs.are_possible(self.network.device):
+        if self._count == graphs.CAPTURED_AFTER and graphs.are_possible(self.network.device):
             self._replayed = graphs.captured(self._launched, flat)
         with torch.no_grad():
             gradient, squares = (self._replayed or self._launched)(flat)

@@ -8,7 +8,8 @@ import torch
 
 from experiments.models import fno
 from experiments.operators.compiled import WORTH, checked, for_training
-from experiments.operators.train import Parameters, on_device
+from experiments.operators.gradients import Parameters
+from experiments.operators.train import on_device
 
 SPEC = fno.FNO(width=4, modes=3, blocks=2)
 OWN = partial(fno.forward, SPEC)

@@ -327,6 +327,9 @@ def test_runs_of_every_kind_keep_to_their_device(
         for params, given in runs:
             with gpu() as there:
                 found = run(TASK, params, device=there.name, **given)
+            assert there.captured == (
+                0 if params["mode"] == "zeroshot" else len(params.get("lr_sweep", "1").split(","))
+            )
             assert found.figures["rel_l2"] == pytest.approx(run(TASK, params, **given).figures["rel_l2"], rel=1e-5)
 
 

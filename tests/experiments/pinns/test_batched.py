@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from engine.api import discover
-from experiments.pinns import ansatz, graphs
+from experiments import graphs
+from experiments.graphs import CAPTURED_AFTER
+from experiments.pinns import ansatz
 from experiments.pinns.batched import Batch, Part
 from experiments.pinns.network import Network
-from experiments.pinns.objective import CAPTURED_AFTER, Fused, objective
+from experiments.pinns.objective import Fused, objective
 from experiments.pinns.problem import Problem, System
 
 Make = Callable[..., Any]

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.pinns import graphs
+from experiments import graphs
+from experiments.graphs import CAPTURED_AFTER
 from experiments.pinns.batched import Batch, Part
 from experiments.pinns.configuration import SYSTEM
-from experiments.pinns.objective import CAPTURED_AFTER, Automatic, Fused, objective
+from experiments.pinns.objective import Automatic, Fused, objective
 
 Make = Callable[..., Any]
 SYSTEMS = SYSTEM.components()[0]
@@ -115,7 +116,7 @@ def test_a_function_gives_its_memory_back_at_once(network_of: Make, weights_of: 
 def test_what_cannot_be_captured_is_launched(
     network_of: Make, weights_of: Make, problem_of: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(function: graphs.Function, given: torch.Tensor) -> Any:
+    def fails(function: graphs.Function, given: tuple[torch.Tensor, ...]) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(graphs, "are_possible", lambda device: True)
@@ -134,7 +135,7 @@ def test_what_cannot_be_captured_is_launched(
 def test_after_a_fault_that_is_not_of_memory_nothing_is_captured(
     error: RuntimeError, again: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(function: graphs.Function, given: torch.Tensor) -> Any:
+    def fails(function: graphs.Function, given: tuple[torch.Tensor, ...]) -> Any:
         raise error
 
     monkeypatch.setattr(graphs, "_capture", fails)

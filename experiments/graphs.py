@@ -1,5 +1,5 @@
-"""CUDA graphs: on a GPU an evaluation of a small network is mostly the launching of its kernels, which a graph replays
-at once.
+"""CUDA graphs: on a GPU a step of a small network is mostly the launching of its kernels, which a graph replays at
+once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 else:
     torch = lazy_import("torch")
 
-Function = Callable[["torch.Tensor"], tuple["torch.Tensor", "torch.Tensor"]]
-"""Of a flat vector; it waits for nothing, and its results are tensors of its own."""
+Function = Callable[..., tuple["torch.Tensor", ...]]
+"""Of tensors; it waits for nothing."""
+
+CAPTURED_AFTER = 10
+"""Calls with which a function begins: one that is called less often is not worth a capture."""
 
 WARMUP = 3
 """Evaluations before the capture, in which libraries take their memory; as PyTorch advises."""
@@ -33,42 +36,49 @@ def are_possible(device: torch.device) -> bool:
     return device.type == "cuda" and not _faults
 
 
-def captured(function: Function, like: torch.Tensor) -> Function | None:
+def captured(function: Function, *like: torch.Tensor, own: bool = True) -> Function | None:
     """The same function, replayed. It must work on the same memory at every call. None where it cannot be captured,
     with a warning.
+
+    like: what it is given, with the shapes of every call. own: its results are tensors of their own; else they hold
+    until the next call.
     """
-    given = like.detach().clone()
+    given = tuple(tensor.detach().clone() for tensor in like)
     try:
-        graph, first, second = _capture(function, given)
+        graph, found = _capture(function, given)
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError):
             _faults.append(str(error))
         warnings.warn(f"no CUDA graph, kernels are launched one by one: {error}", stacklevel=2)
         return None
 
-    def replayed(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        given.copy_(flat)
+    def replayed(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        for place, tensor in zip(given, tensors, strict=True):
+            place.copy_(tensor)
         graph.replay()
-        return first.clone(), second.clone()
+        return tuple(tensor.clone() for tensor in found) if own else found
 
     return replayed
 
 
-def _capture(function: Function, given: torch.Tensor) -> tuple[torch.cuda.CUDAGraph, torch.Tensor, torch.Tensor]:
-    current, side = torch.cuda.current_stream(given.device), _side(given.device)
+def _capture(
+    function: Function, given: tuple[torch.Tensor, ...]
+) -> tuple[torch.cuda.CUDAGraph, tuple[torch.Tensor, ...]]:
+    device = given[0].device
+    current, side = torch.cuda.current_stream(device), _side(device)
     try:
         with torch.no_grad(), _no_collection():
             side.wait_stream(current)
             with torch.cuda.stream(side):
                 for _ in range(WARMUP):
-                    function(given)
+                    function(*given)
             current.wait_stream(side)
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, stream=side):
-                first, second = function(given)
+                found = function(*given)
     finally:
         torch.cuda.set_stream(current)  # a capture that fails may leave the other one behind
-    return graph, first, second
+    return graph, found
 
 
 @functools.cache
