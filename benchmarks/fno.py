@@ -1,13 +1,14 @@
 """One training step of the FNO beside neuraloperator's, the same work from the same weights; and how fast data is made.
 
-    python -m benchmarks.fno [--gpu] [--json FILE]
+    python -m benchmarks.fno [--gpu] [--compiled] [--json FILE]
 
 The step: 64 x 64 points, batch 16, 4 channels, width 32, 16 modes, 4 blocks, float32, one CPU thread; forward, sum of
 squared errors, backward and the same fused Adam. Both get all four channels over the grid.
 
 ratio_neuralop_step: seconds of the peer's step over ours, the median over interleaved pairs; above 1 is faster.
 ratio_neuralop_step_gpu, .._gpu_launched, .._gpu_compiled: the same step on a GPU, where there is one: as trainings take
-    it, replayed as a CUDA graph; launched kernel by kernel; and compiled and replayed, as in long trainings.
+    it, replayed as a CUDA graph; launched kernel by kernel; and, with --compiled, compiled and replayed, as in long
+    trainings. TF32 is off for both.
 ratio_neuralop_paper_gpu, ..: likewise a step of the published size: 128 x 128 points, batch 128, width 32, 8 modes.
 ratio_neuralop_memory_gpu: peak memory of that step on the GPU over the peer's, as launched. --gpu: only what needs one.
 ratio_neuralop_memory: peak memory of our steps over the peer's, each in a process of its own and above what is resident
@@ -128,6 +129,7 @@ def _difference(one: Training, other: Training) -> float:
 
 
 def compare_on_gpu() -> dict[str, float]:
+    torch.backends.cudnn.allow_tf32 = False  # on by default, and the peer's 1x1 convolutions would use it
     paper = _ratios_on_gpu("128 x 128, batch 128", grid=128, batch=128, width=32, modes=8)
     ours, theirs = (_peak_on_gpu(which, grid=128, batch=128, width=32, modes=8) for which in ("ours", "peer"))
     print(f"peak memory of a step      {ours / 1e9:.2f} GB, neuraloperator {theirs / 1e9:.2f} GB")
@@ -140,7 +142,8 @@ def compare_on_gpu() -> dict[str, float]:
 
 def _ratios_on_gpu(title: str, **size: int) -> dict[str, float]:
     """Of the peer's step and ours as trainings do it, "", as "_launched" one by one, and "_compiled"."""
-    made = {which: training(which, "cuda", **size) for which in ("peer", "ours", "replayed", "compiled")}
+    named = {"": "replayed", "_launched": "ours", **({"_compiled": "compiled"} if "--compiled" in sys.argv else {})}
+    made = {which: training(which, "cuda", **size) for which in ("peer", *named.values())}
     print(f"outputs on a GPU differ by {_difference(made['ours'], made['peer']):.2g}  ({title})")
 
     def seconds(step: Callable[[], object]) -> float:
@@ -156,7 +159,6 @@ def _ratios_on_gpu(title: str, **size: int) -> dict[str, float]:
     rounds = [{which: seconds(one.step) for which, one in made.items()} for _ in range(ROUNDS)]
     for which in made:
         print(f"{which + ', a step on a GPU':26s} {statistics.median(one[which] for one in rounds) * 1e3:.2f} ms")
-    named = {"": "replayed", "_launched": "ours", "_compiled": "compiled"}
     return {suffix: statistics.median(one["peer"] / one[which] for one in rounds) for suffix, which in named.items()}
 
 

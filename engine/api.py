@@ -397,8 +397,8 @@ class SuiteFigure(Spec, frozen=True, kw_only=True):
     notes: str = ""
 
 
-SCALES = ("smoke", "quick", "paper")
-"""Of a suite, from seconds to all seeds."""
+SCALES = ("smoke", "quick", "gpu", "paper")
+"""Of a suite: seconds, minutes on two CPU cores, minutes on one GPU, in full."""
 
 
 class Suite(Spec, frozen=True, kw_only=True):

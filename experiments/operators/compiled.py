@@ -1,9 +1,9 @@
 """The forward pass that a training on a GPU uses: compiled where that pays, and only if it computes the same.
 
-A small network's step on a GPU is mostly the launching of kernels, which a compiler fuses. Compiling takes a minute,
-so it is left to trainings of many steps. What comes out is held against the model's own forward pass and gradients on
-the first examples; where they differ, or the compiler fails (it needs a tool chain that not every machine has), the run
-says so and goes on without it.
+A compiler fuses kernels, so that a step has fewer of them and moves less memory. Compiling takes a minute, so it is
+left to trainings of many steps. What comes out is held against the model's own forward pass and gradients on the first
+examples; where they differ, or the compiler fails (it needs a tool chain that not every machine has), the run says so
+and goes on without it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import torch
 from experiments.models._fields import FieldModel
 from experiments.operators.gradients import Forward
 
-WORTH = 20_000
-"""Steps from which a minute of compiling is earned back, at a millisecond or more saved in each."""
+WORTH = 200_000
+"""Steps from which a minute of compiling is earned back, at the 0.3 ms that were saved in each on an H200
+(`python -m benchmarks.fno --gpu --compiled`); what a graph replays waits for no launching."""
 TOLERANCE = 1e-3
 """Relative difference of outputs and gradients in float32 that is rounding; a wrong kernel is off by far more."""
 

@@ -15,6 +15,8 @@ FIGURES = ("rel_l2", "abs_err", "loss", "closures", "seconds")
 
 ONE_CORE = Resources(gpus=0, cpus=1)
 
+SCALES = ("smoke", "quick", "paper")
+"""Of these suites: a PINN of theirs is trained on a CPU."""
 SEEDS = {"smoke": (0,), "quick": (0, 1, 2), "paper": tuple(range(10))}
 """Of each scale."""
 FRESH = {"smoke": (103,), "quick": (103, 104, 105), "paper": tuple(range(103, 113))}

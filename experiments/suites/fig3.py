@@ -6,13 +6,14 @@ and optimiser, so that what differs is the curriculum.
 
 from __future__ import annotations
 
-from engine.api import SCALES, Suite, SuiteFigure, SuiteTable
+from engine.api import Suite, SuiteFigure, SuiteTable
 from experiments.suites._pinn import (
     AUTHORS,
     AUTHORS_WORDS,
     FIGURES,
     OURS,
     OURS_WORDS,
+    SCALES,
     SEEDS,
     SUCCEEDS,
     Params,

@@ -5,8 +5,8 @@ Krishnapriyan et al. 2021, Sec. 4 and the appendix on λ.
 
 from __future__ import annotations
 
-from engine.api import SCALES, Suite, SuiteFigure, SuiteTable
-from experiments.suites._pinn import AUTHORS, AUTHORS_WORDS, FIGURES, SEEDS, SUCCEEDS, published, runs, told
+from engine.api import Suite, SuiteFigure, SuiteTable
+from experiments.suites._pinn import AUTHORS, AUTHORS_WORDS, FIGURES, SCALES, SEEDS, SUCCEEDS, published, runs, told
 
 PUBLISHED = {1e-6: 1.69, 1e-5: 1.65, 1e-3: 1.00, 1e-1: 1.08, 10.0: 0.982}
 WEIGHTS = {"smoke": (1e-3, 10.0), "quick": tuple(PUBLISHED), "paper": (*tuple(PUBLISHED)[:-1], 1.0, 10.0, 100.0)}

@@ -6,8 +6,8 @@ As the landscapes of Krishnapriyan et al. 2021 (both axes from -1 to 1): regular
 
 from __future__ import annotations
 
-from engine.api import SCALES, Suite, SuiteFigure, SuiteTable
-from experiments.suites._pinn import AUTHORS, AUTHORS_WORDS, OURS, OURS_WORDS, SUCCEEDS, Params, runs, told
+from engine.api import Suite, SuiteFigure, SuiteTable
+from experiments.suites._pinn import AUTHORS, AUTHORS_WORDS, OURS, OURS_WORDS, SCALES, SUCCEEDS, Params, runs, told
 
 BETAS = {"smoke": (1.0,), "quick": (1.0, 10.0, 30.0), "paper": (1.0, 10.0, 20.0, 30.0, 40.0)}
 WEIGHTS = {"smoke": (10.0,), "quick": (1e-3, 10.0), "paper": (1e-6, 1e-5, 1e-3, 1e-1, 10.0)}

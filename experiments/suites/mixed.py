@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from engine.api import Suite, SuiteRun, SuiteTable
 from experiments.suites._operators import (
+    GPU,
     PAPER,
     PRETRAINED,
     QUICK,
@@ -30,6 +31,13 @@ JUDGED = (
 )
 """For each system a range within what it was pretrained on, as in the talk, and of two of them one beside it."""
 SINGLE, MIXED = "one system", "mixture"
+
+LARGE = GPU._replace(
+    fields={"grid": 64, "validation": 128, "test": 512},
+    model={"model": "fno-16M"},
+    pretraining={"samples": 8192, "steps": 3000, "batch": 16, "lr_sweep": [1e-3, 4e-3], "loss": "relative"},
+)
+"""A network with room for three systems."""
 
 
 def _suite(
@@ -94,5 +102,6 @@ def _suite(
 SUITE = (
     _suite(SMOKE, JUDGED[:1], (8,), 1, times=2),
     _suite(QUICK, JUDGED, (64,), 60),
+    _suite(LARGE, (), (), 3),
     _suite(PAPER, JUDGED, (64, 512, 8192), None),
 )

@@ -4,8 +4,8 @@ curriculum does.
 
 from __future__ import annotations
 
-from engine.api import SCALES, Suite
-from experiments.suites._pinn import OURS, Params
+from engine.api import Suite
+from experiments.suites._pinn import OURS, SCALES, Params
 from experiments.suites._study import study
 
 BASE: Params = {**OURS, "optimizer.closures": 4000, "optimizer.target": 1e-8}

@@ -5,8 +5,8 @@ The illustration of the talks: data alone fits what it is shown and knows nothin
 
 from __future__ import annotations
 
-from engine.api import SCALES, Suite, SuiteFigure, SuiteTable
-from experiments.suites._pinn import FIGURES, OURS, SEEDS, SUCCEEDS, Params, runs
+from engine.api import Suite, SuiteFigure, SuiteTable
+from experiments.suites._pinn import FIGURES, OURS, SCALES, SEEDS, SUCCEEDS, Params, runs
 
 MINUTES = {"smoke": 0.1, "quick": 2.0, "paper": 6.0}
 NOISE = (0.0, 0.1)

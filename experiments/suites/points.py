@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from itertools import product
 
-from engine.api import SCALES, Suite, SuiteFigure, SuiteTable
-from experiments.suites._pinn import FIGURES, OURS, SEEDS, SUCCEEDS, Params, runs, told
+from engine.api import Suite, SuiteFigure, SuiteTable
+from experiments.suites._pinn import FIGURES, OURS, SCALES, SEEDS, SUCCEEDS, Params, runs, told
 from experiments.suites._study import PROBLEMS, strategies
 
 CLOSURES = 3000

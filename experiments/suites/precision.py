@@ -5,8 +5,8 @@ The paper leaves it open; "FP64 is All You Need" (2025) says that precision alon
 
 from __future__ import annotations
 
-from engine.api import SCALES, Suite
-from experiments.suites._pinn import AUTHORS, Params
+from engine.api import Suite
+from experiments.suites._pinn import AUTHORS, SCALES, Params
 from experiments.suites._study import study
 
 BASE: Params = {

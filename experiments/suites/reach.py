@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.api import SCALES, Suite, SuiteFigure, SuiteRun, SuiteTable
-from experiments.suites._pinn import FIGURES, FRESH, OURS, OURS_WORDS, SUCCEEDS, Params, published, runs, told
+from engine.api import Suite, SuiteFigure, SuiteRun, SuiteTable
+from experiments.suites._pinn import FIGURES, FRESH, OURS, OURS_WORDS, SCALES, SUCCEEDS, Params, published, runs, told
 from experiments.suites._seq2seq import OUR_WINDOWS, SHORT, strategy
 
 MINUTES = {"smoke": 0.1, "quick": 23.0, "paper": 110.0}

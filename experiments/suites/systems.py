@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from engine.api import SCALES, Published, Suite, SuiteFigure, SuiteRun, SuiteTable
-from experiments.suites._pinn import FIGURES, FRESH, OURS, SUCCEEDS, Params, runs
+from engine.api import Published, Suite, SuiteFigure, SuiteRun, SuiteTable
+from experiments.suites._pinn import FIGURES, FRESH, OURS, SCALES, SUCCEEDS, Params, runs
 
 MINUTES = {"smoke": 0.1, "quick": 5.0, "paper": 17.0}
 

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from engine.api import SCALES, Suite
+from engine.api import Suite
+from experiments.suites._pinn import SCALES
 from experiments.suites._seq2seq import FULL, LONG, SHORT, suite
 
 NUS = {"smoke": (2.0,), "quick": (2.0, 3.0, 4.0, 5.0, 6.0), "paper": (2.0, 3.0, 4.0, 5.0, 6.0)}

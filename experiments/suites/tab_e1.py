@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from engine.api import SCALES, Suite
+from engine.api import Suite
+from experiments.suites._pinn import SCALES
 from experiments.suites._seq2seq import FULL, LONG, SHORT, suite
 
 BETAS = {"smoke": (30.0,), "quick": (30.0,), "paper": (30.0, 40.0)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.api import SCALES, Suite
+from engine.api import Suite
+from experiments.suites._pinn import SCALES
 from experiments.suites._seq2seq import FULL, LONG, SHORT, suite
 
 RHOS = {"smoke": (5.0,), "quick": (5.0, 6.0, 7.0, 8.0, 9.0, 10.0), "paper": (5.0, 6.0, 7.0, 8.0, 9.0, 10.0)}

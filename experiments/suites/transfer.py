@@ -11,6 +11,7 @@ from engine.api import Published, Suite, SuiteTable
 from experiments.suites._operators import (
     AT,
     DOWNSTREAM,
+    GPU,
     PAPER,
     PRETRAINED,
     QUICK,
@@ -53,7 +54,7 @@ def _suite(scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minu
                 rows=("case", "samples"),
                 columns="mode",
                 values=("rel_l2",),
-                published=PUBLISHED if scale is PAPER else (),
+                published=PUBLISHED if scale in (GPU, PAPER) else (),
                 notes="both sides have the same examples, steps and learning rates to choose from by validation; "
                 "0 examples: the pretrained model as it is",
             ),
@@ -86,5 +87,6 @@ def _systems(cases: tuple[Case, ...]) -> list[str]:
 SUITE = (
     _suite(SMOKE, (SHIFTED,), (8, 16), 0.5),
     _suite(QUICK, (SHIFTED,), (8, 64, 512, 2048), 25),
+    _suite(GPU, (SHIFTED,), (8, 64, 512, 2048, 8192, 32768), 9),
     _suite(PAPER, DOWNSTREAM, (8, 32, 64, 128, 512, 2048, 8192, 32768), None),
 )

@@ -33,7 +33,8 @@ Key = Annotated[str, typer.Argument(metavar="NAME", help="As `suite ls` prints i
 Scale = Annotated[
     str,
     typer.Option(
-        "--scale", help="smoke (seconds), quick (CPU, minutes) or paper (all seeds), as `suite ls` lists them."
+        "--scale",
+        help="smoke (seconds), quick (CPU, minutes), gpu (one GPU, minutes) or paper (in full); `suite ls` lists them.",
     ),
 ]
 
@@ -53,7 +54,7 @@ def ls(ctx: typer.Context, json: Json = False) -> None:
     ]
     for line in grid([head, *rows], aligns, room=terminal_width(), flexible=len(head) - 1):
         say(line)
-    say("runs and minutes on two CPU cores at each scale; of several, quick is meant where none is named")
+    say("runs and minutes at each scale, on two CPU cores or one GPU; of several, quick is meant where none is named")
 
 
 def _listed(key: str, scales: Mapping[str, Suite]) -> dict[str, Any]:

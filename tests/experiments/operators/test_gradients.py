@@ -35,11 +35,11 @@ def batch(step: int) -> tuple[torch.Tensor, ...]:
 
 
 def stepped(parameters: Parameters) -> None:
-    """As an optimiser does, in the same memory."""
+    """As an optimiser does, in the same memory: each tensor by a hundredth of its size."""
     with torch.no_grad():
         for tensor in parameters.values():
             if tensor.grad is not None:
-                tensor.sub_(1e-2 * tensor.grad)
+                tensor.sub_(1e-2 * tensor.norm() / tensor.grad.norm() * tensor.grad)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
