@@ -99,7 +99,7 @@ GPU = Scale(
     fields={"grid": 128, "validation": 256, "test": 1024},
     model={"model": "fno-1M"},
     pretraining={"samples": 32768, "steps": 12_000, "batch": 32, "lr": 5e-3, "loss": "relative"},
-    downstream={"steps": 4000, "batch": 16, "loss": "relative"},
+    downstream={"steps": 3000, "batch": 16, "loss": "relative"},
     rates=(5e-4, 2e-3, 8e-3),
     resources=Resources(gpus=0.25, cpus=2),
 )

@@ -35,7 +35,7 @@ SINGLE, MIXED = "one system", "mixture"
 LARGE = GPU._replace(
     fields={"grid": 64, "validation": 128, "test": 512},
     model={"model": "fno-16M"},
-    pretraining={"samples": 8192, "steps": 3000, "batch": 16, "lr_sweep": [1e-3, 4e-3], "loss": "relative"},
+    pretraining={"samples": 8192, "steps": 6000, "batch": 16, "lr_sweep": [1e-3, 4e-3], "loss": "relative"},
 )
 """A network with room for three systems."""
 
@@ -102,6 +102,6 @@ def _suite(
 SUITE = (
     _suite(SMOKE, JUDGED[:1], (8,), 1, times=2),
     _suite(QUICK, JUDGED, (64,), 60),
-    _suite(LARGE, (), (), 3),
+    _suite(LARGE, (), (), 4),
     _suite(PAPER, JUDGED, (64, 512, 8192), None),
 )
