@@ -135,9 +135,9 @@ def pretraining(
     return _run(scale, f"pretrain/{under}{case.name}/{seed}", case, seed, params, labels)
 
 
-def mixed_pretraining(scale: Scale, seed: int, under: str = "") -> SuiteRun:
+def mixed_pretraining(scale: Scale, seed: int, under: str = "", **changed: Value) -> SuiteRun:
     """The run `pretrain/<under>mixed/<seed>`: of each system as many examples, seen as often, as where it is learned
-    alone.
+    alone. changed: parameters that a mixture has of its own.
 
     Where a scale counts steps, a mixture takes as many, each with the examples of all: in three times the steps of the
     same batch the gradient of each system is noisier, and at the end the error is 1.8 times as large.
@@ -147,7 +147,7 @@ def mixed_pretraining(scale: Scale, seed: int, under: str = "") -> SuiteRun:
     for key in ("samples", "validation", *(["batch"] if "steps" in mixture else [])):
         mixture[key] = len(PRETRAINED) * mixture[key]  # type: ignore[operator]
     mix: list[Scalar] = [f"{case.system}:{case.low:g}:{case.high:g}" for case in others]
-    return _run(scale, f"pretrain/{under}mixed/{seed}", first, seed, {**scale.model, **mixture, "mix": mix})
+    return _run(scale, f"pretrain/{under}mixed/{seed}", first, seed, {**scale.model, **mixture, "mix": mix, **changed})
 
 
 def downstream(

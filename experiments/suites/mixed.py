@@ -9,7 +9,7 @@ shifted ranges with N examples.
 
 from __future__ import annotations
 
-from engine.api import Suite, SuiteRun, SuiteTable
+from engine.api import Suite, SuiteRun, SuiteTable, Value
 from experiments.suites._operators import (
     GPU,
     PAPER,
@@ -41,9 +41,9 @@ LARGE = GPU._replace(
 
 
 def _suite(
-    scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minutes: float | None, times: int = 1
+    scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minutes: float | None, times: int = 1, **own: Value
 ) -> Suite:
-    """times: besides, both pretrained so many times as long."""
+    """times: besides, both pretrained so many times as long. own: parameters of the mixture's pretraining."""
     lengths = [("", "", scale)]
     if times > 1:
         lengths.append(("longer/", f", {times} times as long", longer(scale, times)))
@@ -51,7 +51,7 @@ def _suite(
     kinds = []
     for under, suffix, length in lengths:
         for seed in scale.seeds:
-            first.append(mixed_pretraining(length, seed, under))
+            first.append(mixed_pretraining(length, seed, under, **own))
             first += [pretraining(length, case, seed, under=under) for case in PRETRAINED.values()]
         kinds.append((f"{under}single/", SINGLE + suffix, f"pretrain/{under}{{case}}"))
         kinds.append((f"{under}mixed/", MIXED + suffix, f"pretrain/{under}mixed"))
@@ -101,7 +101,7 @@ def _suite(
 
 SUITE = (
     _suite(SMOKE, JUDGED[:1], (8,), 1, times=2),
-    _suite(QUICK, JUDGED, (64,), 60),
+    _suite(QUICK, JUDGED, (64,), 50, lr=1e-2),
     _suite(LARGE, (), (), 4),
     _suite(PAPER, JUDGED, (64, 512, 8192), None),
 )

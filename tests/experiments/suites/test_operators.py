@@ -60,7 +60,7 @@ def test_a_mixture_sees_of_each_system_as_many_examples_as_often_as_one_alone(su
         assert mixture.get("epochs") == one.get("epochs")
         if "steps" in one:
             assert (mixture["steps"], mixture["batch"]) == (one["steps"], 3 * int(one["batch"]))  # type: ignore[arg-type]
-        assert all(mixture.get(key) == one.get(key) for key in ("lr", "lr_sweep", "model", "test", "grid"))
+        assert all(mixture.get(key) == one.get(key) for key in ("lr_sweep", "loss", "model", "test", "grid"))
 
 
 def test_what_is_pretrained_longer_differs_in_its_length_alone() -> None:
