@@ -124,7 +124,7 @@ def compare_steps() -> dict[str, float]:
 
 @torch.no_grad()
 def _difference(one: Training, other: Training) -> float:
-    first, second = one.predict(), other.predict()
+    first, second = one.predict().cpu(), other.predict().cpu()
     return ((first - second).norm() / second.norm()).item()
 
 
@@ -144,7 +144,10 @@ def _ratios_on_gpu(title: str, **size: int) -> dict[str, float]:
     """Of the peer's step and ours as trainings do it, "", as "_launched" one by one, and "_compiled"."""
     named = {"": "replayed", "_launched": "ours", **({"_compiled": "compiled"} if "--compiled" in sys.argv else {})}
     made = {which: training(which, "cuda", **size) for which in ("peer", *named.values())}
-    print(f"outputs on a GPU differ by {_difference(made['ours'], made['peer']):.2g}  ({title})")
+    on_cpu = training("ours", **size)
+    print(f"{title}: outputs on a GPU differ from those on a CPU by")
+    print(f"  ours {_difference(made['ours'], on_cpu):.2g}, neuraloperator {_difference(made['peer'], on_cpu):.2g}")
+    del on_cpu
 
     def seconds(step: Callable[[], object]) -> float:
         torch.cuda.synchronize()

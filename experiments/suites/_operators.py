@@ -182,8 +182,8 @@ def downstream(
     return found
 
 
-def crossings(samples: Sequence[int]) -> tuple[SuiteCrossing, ...]:
-    """What was saved by fine-tuning: with as few examples as there were, and with `AT`."""
+def crossings(samples: Sequence[int], *others: int) -> tuple[SuiteCrossing, ...]:
+    """What was saved by fine-tuning: with as few examples as there were, with `AT`, and with others."""
     return tuple(
         SuiteCrossing(
             title=f"How many examples training from scratch takes to reach what fine-tuning reaches with {number}",
@@ -198,7 +198,7 @@ def crossings(samples: Sequence[int]) -> tuple[SuiteCrossing, ...]:
             notes="seed by seed; the factor is that of data saved",
         )
         for number in samples
-        if number in (samples[0], AT)
+        if number in (samples[0], AT, *others)
     )
 
 

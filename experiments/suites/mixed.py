@@ -39,6 +39,14 @@ LARGE = GPU._replace(
 )
 """A network with room for three systems."""
 
+FINE_TUNED = SuiteTable(
+    title="Relative L2 error when fine-tuned",
+    runs="downstream/curve/",
+    rows=("case", "samples"),
+    columns="pretraining",
+    values=("rel_l2",),
+)
+
 
 def _suite(
     scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minutes: float | None, times: int = 1, **own: Value
@@ -81,13 +89,7 @@ def _suite(
                 notes="of each system a mixture saw as many examples, as often, as the model of that system alone "
                 "that was trained as long",
             ),
-            SuiteTable(
-                title="Relative L2 error when fine-tuned",
-                runs="downstream/curve/",
-                rows=("case", "samples"),
-                columns="pretraining",
-                values=("rel_l2",),
-            ),
+            *((FINE_TUNED,) if samples else ()),
             SuiteTable(
                 title="Pretraining",
                 runs="pretrain/",

@@ -74,7 +74,7 @@ def _suite(scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minu
                 values=("rel_l2", "validation_rel_l2", "seconds"),
             ),
         ),
-        crossings=crossings(samples),
+        crossings=crossings(samples, 512),
         figures=curves(cases),
         minutes=minutes,
     )
