@@ -21,12 +21,13 @@ class Exporter(Protocol):
 
     SUFFIX: of its files, as ".csv". FOR_PROGRAMS: programs read it, so it has numbers at full precision, and of runs
     every column unless others are chosen; what people read has what tells something. TELLS_NAN: whether NaN, infinity
-    and nothing are told from each other.
+    and nothing are told from each other. KEEPS_NOTES: whether it has room for the table's notes.
     """
 
     SUFFIX: str
     FOR_PROGRAMS: bool
     TELLS_NAN: bool
+    KEEPS_NOTES: bool
 
     def render(self, table: Table, /) -> str | bytes: ...
 

@@ -15,6 +15,7 @@ from engine.tables import Table, flat
 
 SUFFIX = ".csv"
 FOR_PROGRAMS, TELLS_NAN = True, True
+KEEPS_NOTES = False
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 

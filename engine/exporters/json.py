@@ -13,6 +13,7 @@ from engine.tables import Table, flat
 
 SUFFIX = ".json"
 FOR_PROGRAMS, TELLS_NAN = True, False
+KEEPS_NOTES = True
 
 
 def render(table: Table) -> str:

@@ -11,6 +11,7 @@ from engine.tables import Table, best_cells
 
 SUFFIX = ".tex"
 FOR_PROGRAMS, TELLS_NAN = False, True
+KEEPS_NOTES = True
 
 
 def _greek(letter: str) -> str:

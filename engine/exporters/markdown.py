@@ -11,6 +11,7 @@ from engine.tables import Table, best_cells
 
 SUFFIX = ".md"
 FOR_PROGRAMS, TELLS_NAN = False, True
+KEEPS_NOTES = True
 
 _SPECIAL = re.compile(r"[\\|*`\[\]~]|(?<![^\W_])_|_(?![^\W_])")
 """Underscores inside words are letters to GitHub, and stay readable in the source."""

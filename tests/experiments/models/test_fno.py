@@ -175,10 +175,11 @@ def test_more_modes_than_the_grid_carries_are_a_problem_of_modes() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_on_a_gpu_it_and_its_gradients_are_the_same() -> None:
+@pytest.mark.parametrize(("grid", "samples"), [(32, 3), (128, 64)])
+def test_on_a_gpu_it_and_its_gradients_are_the_same(grid: int, samples: int) -> None:
     spec = FNO(width=16, modes=8, blocks=3)
     p = parameters_of(spec, 5, torch.float32)
-    given = inputs(32, 32, torch.float32)
+    given = inputs(grid, grid, torch.float32, samples)
     there = {name: tensor.detach().cuda().requires_grad_() for name, tensor in p.items()}
     here, other = forward(spec, p, *given), forward(spec, there, *(tensor.cuda() for tensor in given))
     assert torch.linalg.norm(other.cpu() - here) < 1e-5 * torch.linalg.norm(here)
