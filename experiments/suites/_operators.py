@@ -121,12 +121,6 @@ Ours is that the size of a source is taken out of f and u (`normalise`), three s
 range to choose from."""
 
 
-def longer(scale: Scale, times: int) -> Scale:
-    """Pretrained so many times as long."""
-    lengths = {key: times * scale.pretraining[key] for key in scale.pretraining.keys() & {"steps", "epochs"}}  # type: ignore[operator]
-    return scale._replace(pretraining={**scale.pretraining, **lengths})
-
-
 def pretraining(
     scale: Scale, case: Case, seed: int, model: Model | None = None, under: str = "", **labels: Value
 ) -> SuiteRun:
@@ -135,8 +129,8 @@ def pretraining(
     return _run(scale, f"pretrain/{under}{case.name}/{seed}", case, seed, params, labels)
 
 
-def mixed_pretraining(scale: Scale, seed: int, under: str = "", **changed: Value) -> SuiteRun:
-    """The run `pretrain/<under>mixed/<seed>`: of each system as many examples, seen as often, as where it is learned
+def mixed_pretraining(scale: Scale, seed: int, **changed: Value) -> SuiteRun:
+    """The run `pretrain/mixed/<seed>`: of each system as many examples, seen as often, as where it is learned
     alone. changed: parameters that a mixture has of its own.
 
     Where a scale counts steps, a mixture takes as many, each with the examples of all: in three times the steps of the
@@ -147,7 +141,7 @@ def mixed_pretraining(scale: Scale, seed: int, under: str = "", **changed: Value
     for key in ("samples", "validation", *(["batch"] if "steps" in mixture else [])):
         mixture[key] = len(PRETRAINED) * mixture[key]  # type: ignore[operator]
     mix: list[Scalar] = [f"{case.system}:{case.low:g}:{case.high:g}" for case in others]
-    return _run(scale, f"pretrain/{under}mixed/{seed}", first, seed, {**scale.model, **mixture, "mix": mix, **changed})
+    return _run(scale, f"pretrain/mixed/{seed}", first, seed, {**scale.model, **mixture, "mix": mix, **changed})
 
 
 def downstream(

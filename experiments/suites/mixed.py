@@ -3,8 +3,7 @@
 The mixture SYS-1(1,5) + SYS-2(0.2,1) + SYS-3(1,10) has seven input channels, zero where a system lacks a coefficient;
 the diffusion of Helmholtz is a tensor like that of the others. As published it has of each system as many examples as
 the model of that system alone, seen as often: three times the examples and the steps in all, in one network of the same
-size. What both gain from more time is seen beside it. All are then judged on each system they know, and fine-tuned on
-shifted ranges with N examples.
+size. All are then judged on each system they know, and fine-tuned on shifted ranges with N examples.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from experiments.suites._operators import (
     Case,
     Scale,
     downstream,
-    longer,
     mixed_pretraining,
     pretraining,
 )
@@ -30,7 +28,6 @@ JUDGED = (
     Case("helmholtz", 1, 5),
 )
 """For each system a range within what it was pretrained on, as in the talk, and of two of them one beside it."""
-SINGLE, MIXED = "one system", "mixture"
 
 LARGE = GPU._replace(
     fields={"grid": 64, "validation": 128, "test": 512},
@@ -49,20 +46,14 @@ FINE_TUNED = SuiteTable(
 
 
 def _suite(
-    scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minutes: float | None, times: int = 1, **own: Value
+    scale: Scale, cases: tuple[Case, ...], samples: tuple[int, ...], minutes: float | None, **own: Value
 ) -> Suite:
-    """times: besides, both pretrained so many times as long. own: parameters of the mixture's pretraining."""
-    lengths = [("", "", scale)]
-    if times > 1:
-        lengths.append(("longer/", f", {times} times as long", longer(scale, times)))
+    """own: parameters of the mixture's pretraining."""
     first: list[SuiteRun] = []
-    kinds = []
-    for under, suffix, length in lengths:
-        for seed in scale.seeds:
-            first.append(mixed_pretraining(length, seed, under, **own))
-            first += [pretraining(length, case, seed, under=under) for case in PRETRAINED.values()]
-        kinds.append((f"{under}single/", SINGLE + suffix, f"pretrain/{under}{{case}}"))
-        kinds.append((f"{under}mixed/", MIXED + suffix, f"pretrain/{under}mixed"))
+    for seed in scale.seeds:
+        first.append(mixed_pretraining(scale, seed, **own))
+        first += [pretraining(scale, case, seed) for case in PRETRAINED.values()]
+    kinds = (("single/", "one system", "pretrain/{case}"), ("mixed/", "mixture", "pretrain/mixed"))
     runs = []
     for under, label, init in kinds:
         for case in PRETRAINED.values():
@@ -86,8 +77,7 @@ def _suite(
                 rows=("case",),
                 columns="pretraining",
                 values=("rel_l2",),
-                notes="of each system a mixture saw as many examples, as often, as the model of that system alone "
-                "that was trained as long",
+                notes="of each system a mixture saw as many examples, as often, as the model of that system alone",
             ),
             *((FINE_TUNED,) if samples else ()),
             SuiteTable(
@@ -102,7 +92,7 @@ def _suite(
 
 
 SUITE = (
-    _suite(SMOKE, JUDGED[:1], (8,), 1, times=2),
+    _suite(SMOKE, JUDGED[:1], (8,), 1),
     _suite(QUICK, JUDGED, (64,), 50, lr=1e-2),
     _suite(LARGE, (), (), 4),
     _suite(PAPER, JUDGED, (64, 512, 8192), None),

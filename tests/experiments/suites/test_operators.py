@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 from engine.api import RunSpec, Suite
@@ -61,22 +59,6 @@ def test_a_mixture_sees_of_each_system_as_many_examples_as_often_as_one_alone(su
         if "steps" in one:
             assert (mixture["steps"], mixture["batch"]) == (one["steps"], 3 * int(one["batch"]))  # type: ignore[arg-type]
         assert all(mixture.get(key) == one.get(key) for key in ("lr_sweep", "loss", "model", "test", "grid"))
-
-
-def test_what_is_pretrained_longer_differs_in_its_length_alone() -> None:
-    suite = SUITES["mixed-smoke"]
-    specs = by_key(suite)
-    longer = {key: specs[key.replace("/longer/", "/")] for key in specs if key.startswith("pretrain/longer/")}
-    assert len(longer) == 4
-    for key, once in longer.items():
-        params = specs[key].params
-        assert {name for name in params if params[name] != once.params[name]} == {"steps"}
-        assert params["steps"] == 2 * int(once.params["steps"])  # type: ignore[arg-type]
-    judged = Counter(run.labels["pretraining"] for run in suite.runs if run.key.startswith("downstream/"))
-    assert judged.keys() == {
-        *("one system", "mixture", "one system, 2 times as long", "mixture, 2 times as long"),
-    }
-    assert len(set(judged.values())) == 1
 
 
 def test_every_published_range_is_transferred_to() -> None:
