@@ -59,6 +59,8 @@ def test_a_mixture_sees_of_each_system_as_many_examples_as_often_as_one_alone(su
         if "steps" in one:
             assert (mixture["steps"], mixture["batch"]) == (one["steps"], 3 * int(one["batch"]))  # type: ignore[arg-type]
         assert all(mixture.get(key) == one.get(key) for key in ("lr_sweep", "loss", "model", "test", "grid"))
+        own = {"quick": 1e-2}  # what a mixture's rate is where it has one of its own
+        assert mixture.get("lr") == own.get(suite.scale, one.get("lr"))
 
 
 def test_every_published_range_is_transferred_to() -> None:
