@@ -15,7 +15,7 @@ from engine.errors import RequestError, UnknownName
 from tui.exports import made_by, write
 from tui.render import Align, definitions, emit, grid, hint, is_for_app, put, say, table_lines, terminal_width
 from tui.session import Session
-from tui.text import clock, shown
+from tui.text import clock, shown, width
 from tui.verbs.export import Force, Format, format_of
 from tui.verbs.options import Json
 from tui.verbs.records import run_record
@@ -52,9 +52,14 @@ def ls(ctx: typer.Context, json: Json = False) -> None:
         [shown(key), *(_cost(scales.get(scale)) for scale in SCALES), shown(_usual(scales).title)]
         for key, scales in known.items()
     ]
-    for line in grid([head, *rows], aligns, room=terminal_width(), flexible=len(head) - 1):
+    room = terminal_width()
+    lines = grid([head, *rows], aligns, room=room, flexible=len(head) - 1)
+    if room and max(map(width, lines)) > room:  # no room for titles: names have to do
+        lines = grid([row[:-1] for row in (head, *rows)], aligns[:-1])
+    for line in lines:
         say(line)
-    say("runs and minutes at each scale, on two CPU cores or one GPU; of several, quick is meant where none is named")
+    say("runs and minutes at each scale, on two CPU cores or one GPU;")
+    say("of several, quick is meant where none is named")
 
 
 def _listed(key: str, scales: Mapping[str, Suite]) -> dict[str, Any]:
